@@ -1,0 +1,141 @@
+"""A declared class to its entry in the catalogue: a JSON Schema of its parameters, with ports and facts under ``x-cuvisc``."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin
+
+from .choose import Choose, choice_to_json
+from .declare import Declared, Parameter, Port
+from .leaf import LeafNode
+from .node import Node
+from .statistics import Statistic
+
+_SCALARS = {int: "integer", float: "number", bool: "boolean", str: "string", type(None): "null"}
+
+ID = {"type": "string", "minLength": 1}
+
+
+def describe(cls: type[Declared]) -> dict[str, Any]:
+    """The ``$defs`` entry of a declared class."""
+    doc = inspect.cleandoc(cls.__doc__ or "")
+    declared = cls.declaration.params
+    return {
+        "type": "object",
+        "title": cls.__name__,
+        "description": doc,
+        "additionalProperties": False,
+        "properties": {
+            "type": {"const": cls.__name__, "description": _summary(doc)},
+            "_target_": {"type": "string", "description": "dotted name, looked up and never imported"},
+            **_edges(cls),
+            **{name: describe_parameter(parameter) for name, parameter in declared.items()},
+        },
+        "required": [name for name, parameter in declared.items() if parameter.required],
+        "x-cuvisc": _facts(cls, doc),
+    }
+
+
+def describe_parameter(parameter: Parameter) -> dict[str, Any]:
+    """JSON Schema of one parameter."""
+    schema = _schema_of(parameter.annotation)
+    if parameter.choices:
+        schema = {"enum": list(parameter.choices)}
+    bounds = {
+        "exclusiveMinimum": parameter.gt,
+        "minimum": parameter.ge,
+        "exclusiveMaximum": parameter.lt,
+        "maximum": parameter.le,
+    }
+    schema |= {key: bound for key, bound in bounds.items() if bound is not None}
+    if parameter.doc:
+        schema["description"] = parameter.doc
+    if not parameter.required:
+        schema["default"] = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+    return schema
+
+
+def _schema_of(annotation: Any) -> dict[str, Any]:
+    if annotation in _SCALARS:
+        return {"type": _SCALARS[annotation]}
+    if annotation is Any:
+        return {}
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if isinstance(annotation, types.UnionType) or origin is typing.Union:
+        if all(option in _SCALARS for option in arguments):
+            return {"type": [_SCALARS[option] for option in arguments]}
+        return {"anyOf": [_schema_of(option) for option in arguments]}
+    if origin is typing.Literal:
+        return {"enum": list(arguments)}
+    if origin in (list, tuple):
+        items = [a for a in arguments if a is not Ellipsis]
+        fixed = origin is tuple and Ellipsis not in arguments
+        size = {"minItems": len(items), "maxItems": len(items)} if fixed else {}
+        return {"type": "array", "items": _schema_of(items[0]) if items else {}, **size}
+    return {"type": "object"}
+
+
+def _edges(cls: type[Declared]) -> dict[str, Any]:
+    reference = {**ID, "description": "a node, or one of its outputs as node.port"}
+    if issubclass(cls, Node):
+        ports = cls.declaration.inputs
+        several = {"anyOf": [reference, {"type": "array", "items": reference, "minItems": 1}]}
+        inputs = {name: {**several, "description": port.doc} for name, port in ports.items()}
+        return {
+            "parent": {**several, "description": "node read by the only input; several are concatenated by band"},
+            "inputs": {"type": "object", "properties": inputs, "additionalProperties": False},
+        }
+    if issubclass(cls, LeafNode):
+        return {"parent": {**reference, "description": "node this leaf reads; default: the one compatible node"}}
+    return {"enabled": {"type": "boolean", "default": True, "description": "false leaves this entry out"}}
+
+
+def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "kind": cls.kind,
+        "name": cls.__name__,
+        "summary": _summary(doc),
+        "implementation": f"{cls.__module__}:{cls.__name__}",
+        "aliases": list(cls.aliases),
+        "params": list(cls.declaration.params),
+    }
+    if issubclass(cls, Node):
+        facts |= {
+            "inputs": {name: _port(port) for name, port in cls.declaration.inputs.items()},
+            "outputs": {name: _port(port) for name, port in cls.declaration.outputs.items()},
+            "state": {name: {"type": s.type, "doc": s.doc} for name, s in cls.declaration.state.items()},
+            "statistics": choice_to_json(cls.statistics, _statistic),
+            "mapping": choice_to_json(cls.mapping, lambda mapping: mapping),
+            "constraints": [list(constraint) for constraint in cls.constraints],
+            "trainable": choice_to_json(Choose(cls.trained_by, {True: True}, otherwise=None), lambda fact: fact)
+            if cls.trained_by
+            else None,
+            "targets": dict(cls.targets),
+        }
+    if issubclass(cls, LeafNode):
+        facts |= {
+            "inputs": {"output": _port(cls.declaration.inputs["output"])},
+            "parent_types": [p if isinstance(p, str) else p.__name__ for p in cls.compatible_parent_types],
+            "parent_attributes": list(cls.required_parent_attributes),
+            "needs": list(cls.needs),
+        }
+    return facts
+
+
+def _port(port: Port) -> Mapping[str, Any]:
+    return {
+        "type": choice_to_json(port.type, str),
+        "doc": port.doc,
+        "unit": choice_to_json(port.unit, lambda unit: unit),
+    }
+
+
+def _statistic(statistic: Statistic | None) -> dict[str, str] | None:
+    return None if statistic is None else {"kind": statistic.kind, "of": statistic.of}
+
+
+def _summary(doc: str) -> str:
+    return " ".join(doc.split("\n\n")[0].split())

@@ -1,0 +1,129 @@
+"""A node: a torch module that declares its parameters, ports, state and statistics, and spells its mathematics once.
+
+A node's body (``forward``) is written in :mod:`cuvisc.language.ops`; plain torch is legal and opaque (it trains and exports,
+it does not fuse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .choose import Choose, resolve
+from .declare import Declared, State
+from .statistics import Result, Statistic
+from .types import parse_type
+
+Mapped = Literal["diagonal", "affine"] | None
+Fitted = Mapping[str, Any]
+
+
+class FitError(ValueError):
+    """The data cannot be fitted: the message names the node's reason and what would help."""
+
+
+class NotFittedError(RuntimeError):
+    """A node was asked for its output before phase 1 had filled its state."""
+
+
+class Node(Declared, nn.Module):
+    """Base of every node; see the declared attributes of any node in :mod:`cuvisc.nodes` for an example.
+
+    ``statistics``  what phase 1 must measure, of one of the node's inputs;
+    ``mapping``     how the output depends on the input once fitted: ``diagonal`` (band by band), ``affine``, or None;
+    ``trained_by``  the name of the boolean parameter that makes the trainable state move in phase 2;
+    ``constraints`` such as ``(("n_components", "<=", "C"),)``;
+    ``targets``     export targets the node cannot be expressed in, with the reason.
+    """
+
+    kind: ClassVar[str] = "node"
+    statistics: ClassVar[Statistic | None | Choose[Statistic | None]] = None
+    mapping: ClassVar[Mapped | Choose[Mapped]] = None
+    trained_by: ClassVar[str | None] = None
+    constraints: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    targets: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.dims: dict[str, int] = {}
+        self.fitted = False
+        for name, state in self.declaration.state.items():
+            self.register_buffer(name, torch.empty(0, dtype=_torch_dtype(state)))
+
+    @property
+    def requires_initial_fit(self) -> bool:
+        """Whether the body needs state that phase 1 fills."""
+        return bool(self.declaration.state)
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether phase 2 moves this node's trainable state."""
+        return self.trained_by is not None and bool(getattr(self, self.trained_by))
+
+    @property
+    def measured(self) -> Statistic | None:
+        """The statistic phase 1 must measure for these parameters."""
+        return resolve(self.statistics, self.params())
+
+    def bind(self, dims: Mapping[str, int]) -> None:
+        """Fix the symbols of the port types, such as ``{"C": 61}``."""
+        self.dims = dict(dims)
+
+    def solve(self, measured: Result | None) -> Fitted:
+        """State values, in float64, from what phase 1 measured; raises :class:`FitError`."""
+        return {}
+
+    def fit(self, measured: Result | None) -> None:
+        """Solve and load the state."""
+        self.load_fitted(self.solve(measured))
+
+    def load_fitted(self, values: Fitted) -> None:
+        """Fill the state; the node is fitted from then on."""
+        for name, value in values.items():
+            held = getattr(self, name)
+            tensor = torch.as_tensor(np.asarray(value), dtype=held.dtype).to(held.device)
+            if isinstance(held, nn.Parameter):
+                held.data = tensor
+            else:
+                setattr(self, name, tensor)
+        self.fitted = True
+
+    def prepare_for_train(self) -> None:
+        """Turn trainable state into float32 parameters; frozen state stays as it was fitted."""
+        if not self.is_trainable:
+            return
+        for name, state in self.declaration.state.items():
+            if state.trainable and not isinstance(getattr(self, name), nn.Parameter):
+                value = getattr(self, name).detach().clone().to(torch.float32)
+                delattr(self, name)
+                self.register_parameter(name, nn.Parameter(value))
+
+    def state_values(self) -> dict[str, Tensor]:
+        """The state by name, as it stands now."""
+        return {name: getattr(self, name).detach() for name in self.declaration.state}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.requires_initial_fit and not self.fitted:
+            raise NotFittedError(
+                f"{type(self).__name__} has not been fitted: run phase 1 (`cuvisc train`, `graph.train`) before asking for its output"
+            )
+        return super().__call__(*args, **kwargs)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in self.declaration.state:
+            saved = state_dict.get(prefix + name)
+            held = getattr(self, name)
+            if saved is not None and saved.shape != held.shape:
+                held.data = torch.empty_like(saved, dtype=held.dtype, device=held.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        self.fitted = self.fitted or all(prefix + name in state_dict for name in self.declaration.state)
+
+
+def _torch_dtype(state: State) -> torch.dtype:
+    dtype = getattr(torch, parse_type(state.type).dtype)
+    assert isinstance(dtype, torch.dtype)
+    return dtype

@@ -1,0 +1,90 @@
+"""``affine``: the op that normalisers, projections, selections and whitenings are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..affine import AffineMap
+from ..types import Dim, TensorType
+from .op import OnnxBuilder, Op, OpError, apply
+
+
+class Affine(Op):
+    """y = (x - center) A + offset over the last axis.
+
+    The center is rounded to the dtype of x and what rounding lost returns through the offset, so that float32 data around a
+    large offset keeps its small differences.
+    """
+
+    name = "affine"
+
+    def infer(
+        self, types: Sequence[TensorType], constants: Mapping[str, Any], attributes: Mapping[str, Any]
+    ) -> TensorType:
+        (x,) = types
+        bands = x.dims[-1]
+        shapes = [tuple(constants[key].shape) for key in ("matrix", "center", "offset")]
+        matrix, center, offset = shapes
+        width: Dim = bands
+        if len(matrix) == 2:
+            _agree(bands, matrix[0], "the matrix")
+            width = matrix[1]
+        elif len(matrix) == 1:
+            _agree(bands, matrix[0], "the gains")
+        if center and center[0] != 1:
+            _agree(bands, center[0], "the center")
+        if offset and offset[0] != 1:
+            _agree(width, offset[0], "the offset")
+        return TensorType(x.dtype, (*x.dims[:-1], width))
+
+    def torch(self, *values: Tensor, **constants: Any) -> Tensor:
+        (x,) = values
+        matrix, center, offset = constants["matrix"], constants["center"], constants["offset"]
+        near = center.to(x.dtype)
+        if center.dtype != x.dtype:
+            lost = near.to(center.dtype) - center
+            offset = offset + _linear(lost.expand(matrix.shape[:1]), matrix.to(center.dtype))
+        return _linear(x - near, matrix.to(x.dtype)) + offset.to(x.dtype)
+
+    def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
+        (x,) = values
+        exact = AffineMap.make(constants["matrix"], constants["center"], constants["offset"])
+        near = exact.recentered(exact.center.astype(np.float32).astype(np.float64))
+        y = x
+        if near.center.any():
+            y = b.node("Sub", y, b.constant("center", near.center))
+        if not near.elementwise:
+            y = b.node("MatMul", y, b.constant("matrix", near.matrix))
+        elif (near.matrix != 1).any():
+            y = b.node("Mul", y, b.constant("gain", near.matrix))
+        if near.offset.any():
+            y = b.node("Add", y, b.constant("offset", near.offset))
+        return b.node("Identity", y) if y == x else y
+
+
+def _linear(x: Tensor, matrix: Tensor) -> Tensor:
+    return x @ matrix if matrix.ndim == 2 else x * matrix
+
+
+def _agree(bands: Dim, size: int, what: str) -> None:
+    if isinstance(bands, int) and bands != size:
+        raise OpError(f"{what} holds {size} bands where the cube has {bands}")
+
+
+AFFINE = Affine()
+
+
+def affine(x: Any, matrix: Any, *, center: Any = 0.0, offset: Any = 0.0) -> Any:
+    """(x - center) A + offset; ``matrix`` is a scalar, a diagonal [C] or full [C,K]."""
+    constants = {
+        key: value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
+        for key, value in (("matrix", matrix), ("center", center), ("offset", offset))
+    }
+    if isinstance(x, Tensor):
+        constants = {key: value.to(x.device) for key, value in constants.items()}
+    return apply(AFFINE, (x,), constants)

@@ -1,0 +1,47 @@
+"""Deciders: scores, logits or probabilities to decisions."""
+
+from typing import Any
+
+from cuvisc.language import ops
+from cuvisc.language.choose import Choose
+from cuvisc.language.declare import In, Out, Param
+from cuvisc.language.node import Node
+
+
+class BinaryDecider(Node):
+    """Decide for an anomaly where a value reaches the threshold.
+
+    decision = x >= threshold, or sigmoid(x) >= threshold with ``apply_sigmoid``
+
+    The threshold has the unit of the input: a score or a probability; logits take ``apply_sigmoid: true`` and a probability as
+    threshold. NaN is never an anomaly. The threshold stays adjustable in the exported model as ``<node>.threshold``.
+    """
+
+    aliases = ("cuvis_ai.deciders.binary_decider.BinaryDecider",)
+    values = In(
+        "float32[B,H,W,K]",
+        "what is compared",
+        unit=Choose("apply_sigmoid", {True: "logits"}, otherwise="scores|probabilities"),
+    )
+    decisions = Out("bool[B,H,W,K]", "true where an anomaly is", unit="decisions")
+    threshold: float = Param(0.5, "smallest value that is an anomaly")
+    apply_sigmoid: bool = Param(False, "the input is logits and the threshold a probability")
+
+    def forward(self, values: Any) -> Any:
+        if self.apply_sigmoid:
+            values = ops.sigmoid(values)
+        return ops.at_least(values, self.threshold, setting="threshold")
+
+
+class LogitDecider(Node):
+    """Decide for an anomaly where the probability of a logit reaches the threshold.
+
+    decision = sigmoid(x) >= threshold,  0 < threshold < 1
+    """
+
+    values = In("float32[B,H,W,K]", "log odds", unit="logits")
+    decisions = Out("bool[B,H,W,K]", "true where an anomaly is", unit="decisions")
+    threshold: float = Param(0.5, "smallest probability that is an anomaly", gt=0, lt=1)
+
+    def forward(self, values: Any) -> Any:
+        return ops.at_least(ops.sigmoid(values), self.threshold, setting="threshold")
