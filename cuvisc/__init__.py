@@ -1,4 +1,4 @@
-"""cuvisc: a compiler for hyperspectral machine learning. Public names load on first use, and nothing before."""
+"""cuvisc: a compiler for hyperspectral machine learning. Public names load on first use, nothing before."""
 
 from __future__ import annotations
 
