@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import fill, indent
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ CODES: Mapping[str, Code] = {
     ),
     "E011": Code(
         "duplicate key",
-        "The same key stands twice in one mapping. YAML readers usually keep the last in silence; here it is
-        an error.", "rx:\n  eps: 1e-6\n  eps: 1e-3",
+        "The same key stands twice in one mapping. YAML readers usually keep the last in silence; here it"
+        " is an error.",
+        "rx:\n  eps: 1e-6\n  eps: 1e-3",
     ),
     "E012": Code(
         "YAML feature not supported",
@@ -68,8 +70,9 @@ CODES: Mapping[str, Code] = {
     ),
     "E013": Code(
         "number out of range",
-        "Whole numbers must fit in 64 bits, and numbers must be finite: `.nan` and `.inf` mean nothing in a
-        spec.", "eps: .nan",
+        "Whole numbers must fit in 64 bits, and numbers must be finite: `.nan` and `.inf` mean nothing in"
+        " a spec.",
+        "eps: .nan",
     ),
     "E020": Code(
         "override syntax",
@@ -79,8 +82,9 @@ CODES: Mapping[str, Code] = {
     ),
     "E021": Code(
         "override of an unknown key",
-        "The key is neither in the spec nor known to the schema at that place. `+key=value` adds a new
-        entry.", "cuvisc validate spec.yaml nodes.rx.epss=1e-3",
+        "The key is neither in the spec nor known to the schema at that place. `+key=value` adds a new "
+        "entry.",
+        "cuvisc validate spec.yaml nodes.rx.epss=1e-3",
     ),
     "E022": Code(
         "override adds what exists",
@@ -121,14 +125,16 @@ CODES: Mapping[str, Code] = {
     ),
     "E103": Code(
         "wrong kind of value",
-        "The value is text where a number is wanted, a list where a mapping is wanted, and so on. Quotes make
-        text " 'of anything: "3" is text, 3 is a number.',
+        "The value is text where a number is wanted, a list where a mapping is wanted, and so on. Quotes "
+        "make text "
+        'of anything: "3" is text, 3 is a number.',
         'pca: {type: TrainablePCA, n_components: "3"}',
     ),
     "E104": Code(
         "value out of bounds",
-        "The value is outside the range that the parameter declares, or a list has too few or too many
-        items.", "rx: {type: RXGlobal, eps: -1}",
+        "The value is outside the range that the parameter declares, or a list has too few or too many "
+        "items.",
+        "rx: {type: RXGlobal, eps: -1}",
     ),
     "E105": Code(
         "not one of the choices",
@@ -137,13 +143,15 @@ CODES: Mapping[str, Code] = {
     ),
     "E106": Code(
         "unknown type",
-        "`type` (or `_target_`) names nothing that is registered in this section. `cuvisc nodes` lists what
-        is.", "rx: {type: RXGlobl}",
+        "`type` (or `_target_`) names nothing that is registered in this section. `cuvisc nodes` lists "
+        "what is.",
+        "rx: {type: RXGlobl}",
     ),
     "E107": Code(
         "spec is newer than the program",
-        "`version` is higher than this cuvisc understands. Upgrade cuvisc, or write the spec in an older
-        version.", "version: 99",
+        "`version` is higher than this cuvisc understands. Upgrade cuvisc, or write the spec in an older "
+        "version.",
+        "version: 99",
     ),
     "E108": Code(
         "bad name",
@@ -178,10 +186,12 @@ CODES: Mapping[str, Code] = {
     ),
     "E205": Code(
         "inputs cannot be concatenated",
-        "Several parents of one port are joined along the band axis: they need the same dtype, unit and image
-        size.",
+        "Several parents of one port are joined along the band axis: they need the same dtype, unit and "
+        "image size.",
     ),
-    "E301": Code("unknown node", "A reference names a node that the spec does not have.", "parent: normaliser"),
+    "E301": Code(
+        "unknown node", "A reference names a node that the spec does not have.", "parent: normaliser"
+    ),
     "E302": Code("unknown port", "The node has no port of that name.", "parent: rx.score"),
     "E303": Code("cycle", "Nodes feed each other in a ring, so that none can be computed first."),
     "E304": Code(
@@ -199,7 +209,9 @@ CODES: Mapping[str, Code] = {
         "The leaf names no parent, and more than one node would do. Write `parent:`.",
     ),
     "E307": Code("leaf on the wrong node", "The leaf cannot stand on the node that `parent` names."),
-    "E308": Code("parent and inputs", "A node has either `parent` or `inputs`, not both.", "{parent: a, inputs: {}}"),
+    "E308": Code(
+        "parent and inputs", "A node has either `parent` or `inputs`, not both.", "{parent: a, inputs: {}}"
+    ),
     "E309": Code(
         "parent is not enough",
         "The node has several input ports, so that `parent` does not say which one is meant. Write `inputs`.",
@@ -210,10 +222,15 @@ CODES: Mapping[str, Code] = {
         "A node declares, with a reason, that it cannot be exported to this target.",
     ),
     "E501": Code("data not found", "The data that the spec names is not where it says."),
-    "E502": Code("data does not fit the graph", "The data has another number of bands, or another dtype, than declared."),
+    "E502": Code(
+        "data does not fit the graph",
+        "The data has another number of bands, or another dtype, than declared.",
+    ),
     "W301": Code("value is never used", "No leaf, output or node reads what this node computes."),
     "W302": Code("nothing to train", "There is a loss, but no trainable node upstream of it."),
-    "W401": Code("target cannot express this", "The graph trains, but `cuvisc export` will refuse this target."),
+    "W401": Code(
+        "target cannot express this", "The graph trains, but `cuvisc export` will refuse this target."
+    ),
 }
 
 
@@ -222,5 +239,7 @@ def explain(code: str) -> str | None:
     entry = CODES.get(code)
     if entry is None:
         return None
-    example = "\n\nFor example:\n\n" + "\n".join(f"    {line}" for line in entry.example.splitlines())
-    return f"{code}: {entry.title}\n\n{entry.explanation}{example if entry.example else ''}"
+    parts = [f"{code}: {entry.title}", fill(entry.explanation, 88)]
+    if entry.example:
+        parts += ["For example:", indent(entry.example, "    ")]
+    return "\n\n".join(parts)
