@@ -1,0 +1,115 @@
+"""Files and folders that appear whole or not at all: a temporary name beside the target, synced, then renamed.
+
+Never torch, lightning or onnx.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cuvisc.schema.errors import DataError, SpecError
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raise :class:`SpecError` when something is in the way and `force` is not given."""
+    if not force and (path.exists() or path.is_symlink()):
+        raise SpecError(f"{path} exists; give --force to replace it")
+
+
+@contextmanager
+def atomic_file(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """A temporary path to write to, renamed to `path` when the block ends well and removed when it does not.
+
+    An existing file is replaced only with `force`. The parent folder is made when it is missing. Raises
+    :class:`DataError` when the place cannot be written.
+    """
+    refuse_existing(path, force)
+    if path.is_dir():
+        raise SpecError(f"{path} is a folder; name a file")
+    temporary = _beside(path, folder=False)
+    try:
+        try:
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """A temporary folder to fill, renamed to `path` when the block ends well and removed when it does not.
+
+    With `force` an existing folder is replaced; it stays in place until the new one is complete.
+    """
+    refuse_existing(path, force)
+    if path.exists() and not path.is_dir():
+        raise SpecError(f"{path} is a file; name a folder")
+    temporary = _beside(path, folder=True)
+    replaced = temporary.with_name(temporary.name + ".old")
+    try:
+        try:
+            yield temporary
+            for entry in sorted(temporary.rglob("*")):
+                _sync(entry)
+            _sync(temporary)
+            if path.exists():
+                os.rename(path, replaced)
+            os.rename(temporary, path)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        _sync(path.parent)
+    finally:
+        if replaced.exists() and not path.exists():
+            os.rename(replaced, path)
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes, *, force: bool = True) -> None:
+    """Write a file whole; replaces by default."""
+    with atomic_file(path, force=force) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str, *, force: bool = True) -> None:
+    """Write a UTF-8 file with ``\\n`` line ends whole; replaces by default."""
+    write_bytes(path, content.encode(), force=force)
+
+
+def _beside(path: Path, *, folder: bool) -> Path:
+    """A fresh hidden file or folder on the file system of `path`, with the permissions a plain one would have."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        umask = os.umask(0)
+        os.umask(umask)
+        if folder:
+            made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            made.chmod(0o777 & ~umask)
+            return made
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(descriptor)
+        os.chmod(name, 0o666 & ~umask)
+        return Path(name)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot write {path}: {error.strerror or error}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
