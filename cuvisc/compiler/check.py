@@ -1,0 +1,63 @@
+"""A spec to a typed graph: wiring, then types and units, then leaves, then targets and remarks.
+
+Everything that is wrong is reported in one go; a wrong node silences what depends on it. Pure Python: never torch or
+numpy, so that `cuvisc validate` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cuvisc.compiler.attach import attach_leaves
+from cuvisc.compiler.graph import INPUT, TypedGraph
+from cuvisc.compiler.infer import Inference
+from cuvisc.compiler.references import References
+from cuvisc.compiler.remarks import check_targets, check_use
+from cuvisc.compiler.wiring import wire
+from cuvisc.schema.catalogue import Catalogue
+from cuvisc.schema.diagnostics import Diagnostics
+from cuvisc.schema.spec import Spec
+
+
+def check_graph(
+    spec: Spec,
+    catalogue: Catalogue,
+    diagnostics: Diagnostics,
+    *,
+    channels: int | None = None,
+    targets: Iterable[str] = (),
+) -> TypedGraph | None:
+    """The graph that a spec means, None when it means none; findings are added to `diagnostics`.
+
+    `channels` is the number of bands as the data has it, used where `graph.input.channels` says nothing. What a target
+    in `targets` cannot express is an error; what another target cannot express is a warning.
+    """
+    own = Diagnostics(diagnostics.sources)
+    graph = _check(spec, catalogue, own, channels, targets)
+    for finding in own:
+        diagnostics.add(finding)
+    diagnostics.dropped += own.dropped
+    return None if own.has_errors else graph
+
+
+def _check(
+    spec: Spec, catalogue: Catalogue, diagnostics: Diagnostics, channels: int | None, targets: Iterable[str]
+) -> TypedGraph | None:
+    references = References(spec, catalogue, diagnostics)
+    wiring = wire(references)
+    inference = Inference(references, wiring, channels)
+    inference.run()
+    leaves = tuple(attach_leaves(inference))
+    if diagnostics.has_errors:
+        return None
+    graph = TypedGraph(
+        name=spec.graph.name,
+        input=inference.port(inference.values[INPUT]),
+        nodes=tuple(inference.nodes()),
+        outputs=wiring.outputs,
+        leaves=leaves,
+        spec=spec,
+    )
+    check_targets(graph, catalogue, targets, diagnostics)
+    check_use(graph, diagnostics)
+    return graph

@@ -1,0 +1,68 @@
+"""Relations between parameters and sizes that a node declares, such as `n_components <= C`, held against the graph.
+
+Pure Python: never torch or numpy.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from cuvisc.compiler.declared import Use
+from cuvisc.compiler.sizes import Sizes
+from cuvisc.schema.diagnostics import Diagnostics
+from cuvisc.schema.document import Span
+
+_RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_LIMITS: Mapping[str, str] = {
+    "<": "below",
+    "<=": "at most",
+    ">": "above",
+    ">=": "at least",
+    "==": "just",
+    "!=": "not",
+}
+
+
+def check_constraints(uses: Iterable[Use], sizes: Sizes, diagnostics: Diagnostics) -> None:
+    """Report every declared relation that does not hold; one with a size that only the data knows is passed over."""
+    for use in uses:
+        for left, relation, right in use.entry.get("constraints", ()):
+            a, b = (_amount(use, sizes, operand) for operand in (left, right))
+            if a is None or b is None or _RELATIONS[relation](a.number, b.number):
+                continue
+            diagnostics.error(
+                "E204",
+                f"`{use.owner}`: {use.name} needs {left} {relation} {right}, "
+                f"but {left} is {a.number:g} and {right} is {b.number:g}",
+                use.param_span(left if left in use.params else right),
+                label=f"{_LIMITS[relation]} {b.number:g}" if left in use.given else "",
+                notes=a.notes + b.notes,
+            )
+
+
+@dataclass(frozen=True)
+class _Amount:
+    number: float
+    notes: tuple[tuple[Span, str], ...] = ()
+
+
+def _amount(use: Use, sizes: Sizes, operand: object) -> _Amount | None:
+    """A number, a parameter or a symbol as a number; None while it is unknown."""
+    if isinstance(operand, str) and operand not in use.params:
+        size = sizes.find(use.size(operand))
+        if not isinstance(size.value, int):
+            return None
+        if size.origin is None or size.origin.span is None:
+            return _Amount(size.value)
+        return _Amount(size.value, ((size.origin.span, f"its {size.value} comes from {size.origin.name}"),))
+    value = use.params[operand] if isinstance(operand, str) else operand
+    return _Amount(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

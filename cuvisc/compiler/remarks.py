@@ -1,0 +1,119 @@
+"""What is legal and most likely not meant, and what a target cannot express: a typed graph to warnings.
+
+Pure Python: never torch or numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cuvisc.compiler.declared import Use
+from cuvisc.compiler.graph import TypedGraph, TypedNode
+from cuvisc.compiler.references import listed
+from cuvisc.schema.catalogue import Catalogue
+from cuvisc.schema.diagnostics import Diagnostics
+
+
+def check_targets(
+    graph: TypedGraph, catalogue: Catalogue, asked: Iterable[str], diagnostics: Diagnostics
+) -> None:
+    """Nodes that an export would keep and a target cannot express: an error for a target asked for, else a warning."""
+    wanted = set(asked)
+    for node in graph.nodes:
+        if node.id not in graph.live:
+            continue
+        reasons = Use(catalogue, "node", node.type, node.params).fact("targets") or {}
+        assert isinstance(reasons, Mapping)
+        for target, reason in reasons.items():
+            message = f"`nodes.{node.id}`: {node.type} cannot be exported to {target}: {reason}"
+            if target in wanted:
+                diagnostics.error("E401", message, node.span)
+            else:
+                diagnostics.warning("W401", message, node.span)
+
+
+def check_use(graph: TypedGraph, diagnostics: Diagnostics) -> None:
+    """Values nobody reads, losses that weigh nothing, losses without parameters and parameters without a loss."""
+    _unused_nodes(graph, diagnostics)
+    _weightless_losses(graph, diagnostics)
+    _training_without_effect(graph, diagnostics)
+
+
+def _unused_nodes(graph: TypedGraph, diagnostics: Diagnostics) -> None:
+    read = {value.node for node in graph.nodes for value in node.reads()}
+    read |= {value.node for value in graph.outputs} | {leaf.parent.node for leaf in graph.leaves}
+    for node in graph.nodes:
+        if node.id not in read:
+            diagnostics.warning(
+                "W301",
+                f"`nodes.{node.id}`: nothing reads {listed([f'{node.id}.{port}' for port in node.outputs])}",
+                node.span,
+                help="name it in `graph.outputs`, or leave the node out",
+            )
+
+
+def _weightless_losses(graph: TypedGraph, diagnostics: Diagnostics) -> None:
+    for leaf in graph.leaves:
+        weight = leaf.params.get("weight")
+        if leaf.kind == "loss" and isinstance(weight, (int, float)) and weight == 0:
+            diagnostics.warning(
+                "W303",
+                f"`{leaf.section}.{leaf.id}`: a loss of weight 0 has no effect",
+                graph.spec.document.value_span((leaf.section, leaf.id, "weight")),
+            )
+
+
+def _training_without_effect(graph: TypedGraph, diagnostics: Diagnostics) -> None:
+    losses = [leaf for leaf in graph.leaves if leaf.kind == "loss"]
+    if not losses and not _max_epochs(graph):
+        return
+    trained: set[str] = set()
+    for leaf in losses:
+        upstream = _upstream(graph, graph.by_id[leaf.parent.node])
+        trainable = [node.id for node in upstream if node.trainable]
+        trained.update(trainable)
+        if not trainable:
+            diagnostics.warning(
+                "W302",
+                f"`{leaf.section}.{leaf.id}`: nothing to train: no trainable node leads to `{leaf.parent}`",
+                leaf.span,
+                help=_make_trainable(upstream),
+            )
+    for node in graph.nodes:
+        if node.trainable and node.id not in trained:
+            diagnostics.warning(
+                "W304", f"`nodes.{node.id}` is trainable, but no loss depends on it", node.span
+            )
+
+
+def _upstream(graph: TypedGraph, node: TypedNode) -> Sequence[TypedNode]:
+    """The node and everything it depends on through values that carry gradients."""
+    found: dict[str, TypedNode] = {}
+    waiting = [node]
+    while waiting:
+        step = waiting.pop()
+        if step.id in found:
+            continue
+        found[step.id] = step
+        for value in step.reads():
+            if value.node in graph.by_id and graph.port(value).type.dtype.startswith("float"):
+                waiting.append(graph.by_id[value.node])
+    return list(found.values())
+
+
+def _make_trainable(upstream: Iterable[TypedNode]) -> str:
+    """Which parameter would make the nearest node trainable, "" when none can."""
+    for node in upstream:
+        fact = node.entry.get("trainable")
+        if isinstance(fact, dict) and "choose" in fact:
+            for value, case in fact["cases"]:
+                if case and isinstance(value, bool):
+                    return f"set `{fact['choose']}: {str(value).lower()}` on `{node.id}`"
+    return ""
+
+
+def _max_epochs(graph: TypedGraph) -> bool:
+    """Whether the spec asks for gradient training in so many words."""
+    trainer = graph.spec.training.get("trainer")
+    epochs = trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
+    return isinstance(epochs, int) and epochs != 0
