@@ -40,7 +40,10 @@ class AffineMap:
 
     def linear(self, x: Array) -> Array:
         """``x A`` alone, without center and offset."""
-        return x * self.matrix if self.elementwise else x @ self.matrix
+        if self.elementwise:
+            return x * self.matrix
+        bands = self.matrix.shape[0]
+        return (x if x.shape[-1:] == (bands,) else np.broadcast_to(x, (bands,))) @ self.matrix
 
     def then(self, outer: AffineMap) -> AffineMap:
         """``outer(self(x))`` as one map, centred where ``self`` is.
@@ -49,11 +52,8 @@ class AffineMap:
         the product of a large centre and a large gain.
         """
         offset = outer.linear(self.offset - outer.center) + outer.offset
-        if self.elementwise and outer.elementwise:
-            return AffineMap(self.matrix * outer.matrix, self.center, offset)
-        if self.elementwise:
+        if self.elementwise and not outer.elementwise:
             rows = np.broadcast_to(self.matrix, outer.matrix.shape[:1])
-            offset = outer.linear(np.broadcast_to(self.offset - outer.center, rows.shape)) + outer.offset
             return AffineMap(rows[:, None] * outer.matrix, self.center, offset)
         return AffineMap(outer.linear(self.matrix), self.center, offset)
 
@@ -63,10 +63,8 @@ class AffineMap:
 
     def recentered(self, center: Array) -> AffineMap:
         """The same map written around another center."""
-        delta = np.asarray(center - self.center, dtype=np.float64)
-        if not self.elementwise:
-            delta = np.broadcast_to(delta, self.matrix.shape[:1])
-        return AffineMap(self.matrix, np.asarray(center), self.linear(delta) + self.offset)
+        moved = self.linear(np.asarray(center - self.center, dtype=np.float64))
+        return AffineMap(self.matrix, np.asarray(center), moved + self.offset)
 
 
 def concatenated(parts: list[tuple[AffineMap, int, int]]) -> AffineMap:

@@ -1,0 +1,1 @@
+"""Code generators: one file a target, each reading a verified program."""

@@ -1,0 +1,34 @@
+"""The order of passes from a fitted module to the program that code is generated from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cuvisc.compiler.ir import Program, verify
+from cuvisc.compiler.module import CompiledGraph
+from cuvisc.compiler.passes.center_affine import Certificate, center_affine
+from cuvisc.compiler.passes.fold_constants import fold_constants
+from cuvisc.compiler.passes.fold_decisions import fold_decisions
+from cuvisc.compiler.passes.fuse_affine import fuse_affine
+from cuvisc.compiler.passes.strip_leaves import strip_leaves
+from cuvisc.compiler.tracing import trace
+from cuvisc.language.statistics import BandMoments
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The program as the nodes spell it, the same after fusion, and the evidence for how it was written."""
+
+    plain: Program
+    fused: Program
+    certificates: tuple[Certificate, ...]
+
+
+def lower(module: CompiledGraph, profile: BandMoments | None = None) -> Lowered:
+    """Strip, trace, fold, fuse; the program is verified after every pass."""
+    plain = trace(module, strip_leaves(module.graph))
+    program = plain
+    for rewrite in (fold_constants, fuse_affine, fold_decisions):
+        program = verify(rewrite(program))
+    fused, certificates = center_affine(program, profile)
+    return Lowered(plain, verify(fused), certificates)

@@ -1,0 +1,188 @@
+"""A fitted module to a :class:`Program`: every node's body is run once on symbols, and what it does is recorded.
+
+A body that leaves the op vocabulary becomes one opaque operation that holds the node itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from cuvisc.compiler.graph import INPUT, INPUT_NODE, TypedGraph, TypedNode, ValueRef
+from cuvisc.compiler.ir import Operation, Program, Setting, Value, verify
+from cuvisc.compiler.module import CompiledGraph, declared_type, name_outputs
+from cuvisc.language import ops
+from cuvisc.language.affine import AffineMap, concatenated
+from cuvisc.language.ops.op import Op
+from cuvisc.language.symbol import OpaqueBody, Symbol
+from cuvisc.language.types import Dim, TensorType
+
+
+class BodyError(TypeError):
+    """A node's body contradicts the node's declaration."""
+
+
+class Opaque(Op):
+    """A node whose body is plain torch: computed by the node itself, exported through torch's own exporter."""
+
+    name = "opaque"
+
+
+OPAQUE = Opaque()
+
+
+class _Tape:
+    """Records what node bodies do; implements :class:`cuvisc.language.symbol.Recorder`."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.settings: list[Setting] = []
+        self.node = ""
+        self._names: set[str] = set()
+
+    def record(
+        self, op: Op, values: Sequence[Symbol], constants: Mapping[str, Any], attributes: Mapping[str, Any]
+    ) -> Symbol:
+        exact = {key: np.asarray(c.detach().cpu().numpy(), dtype=np.float64) for key, c in constants.items()}
+        inferred = op.infer([value.type for value in values], exact, attributes)
+        return self.append(op, values, [inferred], exact, attributes)[0]
+
+    def append(
+        self,
+        op: Op,
+        values: Sequence[Symbol],
+        types: Sequence[TensorType],
+        constants: Mapping[str, Any],
+        attributes: Mapping[str, Any],
+    ) -> list[Symbol]:
+        name = self._unique(f"{self.node}/{op.name}")
+        suffixes = [""] if len(types) == 1 else [f".{i}" for i in range(len(types))]
+        outputs = tuple(Value(name + suffix, type_) for suffix, type_ in zip(suffixes, types, strict=True))
+        inputs = tuple(value.value for value in values)
+        self.operations.append(Operation(name, op, inputs, outputs, constants, attributes, (self.node,)))
+        return [Symbol(self, value.type, value.name) for value in outputs]
+
+    def setting(self, name: str, default: float) -> Symbol:
+        value = Value(f"{self.node}.{name}", TensorType("float32", (1,)))
+        self.settings.append(Setting(value, default))
+        return Symbol(self, value.type, value.name)
+
+    def forget_since(self, operations: int, settings: int) -> None:
+        """Drop what a body recorded before it turned out to be opaque."""
+        self._names.difference_update(operation.name for operation in self.operations[operations:])
+        del self.operations[operations:]
+        del self.settings[settings:]
+
+    def _unique(self, name: str) -> str:
+        candidate, count = name, 1
+        while candidate in self._names:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._names.add(candidate)
+        return candidate
+
+
+@torch.no_grad()
+def trace(module: CompiledGraph, graph: TypedGraph | None = None) -> Program:
+    """Record the whole graph, or the part of it that ``graph`` keeps."""
+    graph = graph or module.graph
+    assert module.channels is not None, "bind the module before tracing it"
+    tape = _Tape()
+    cube = TensorType("float32", ("B", "H", "W", module.channels))
+    symbols = {INPUT: Symbol(tape, cube, "cube")}
+    for node in graph.nodes:
+        symbols |= _record_node(tape, module, node, symbols)
+    outputs = {str(ref): symbols[ref].value for ref in graph.outputs}
+    return verify(
+        Program(graph.name, Value("cube", cube), tuple(tape.settings), tuple(tape.operations), outputs)
+    )
+
+
+def _record_node(
+    tape: _Tape, module: CompiledGraph, node: TypedNode, symbols: Mapping[ValueRef, Symbol]
+) -> dict[ValueRef, Symbol]:
+    tape.node = node.id
+    inputs = {port: ops.concat([symbols[ref] for ref in refs]) for port, refs in node.inputs.items()}
+    mark = len(tape.operations), len(tape.settings)
+    declared = _output_types(module, node, inputs)
+    try:
+        outputs = name_outputs(node, module.node(node.id).forward(**inputs))
+    except OpaqueBody:
+        tape.forget_since(*mark)
+        bands = tuple(symbol.type.dims[-1] for symbol in inputs.values())
+        attributes = {"module": module.node(node.id), "ports": tuple(inputs), "bands": bands}
+        made = tape.append(OPAQUE, list(inputs.values()), list(declared.values()), {}, attributes)
+        return dict(zip(declared, made, strict=True))
+    for ref, type_ in declared.items():
+        if outputs[ref].type != type_:
+            raise BodyError(
+                f"{ref} is declared {type_}, but the body of {node.type} gives {outputs[ref].type}"
+            )
+    return outputs
+
+
+def _output_types(
+    module: CompiledGraph, node: TypedNode, inputs: Mapping[str, Symbol]
+) -> dict[ValueRef, TensorType]:
+    """Declared output types with everything known put in: shared B, H, W and the node's own sizes."""
+    sizes: dict[str, Dim] = dict(module.node(node.id).dims)
+    for port, symbol in inputs.items():
+        for name, actual in zip(declared_type(node, "inputs", port).dims, symbol.type.dims, strict=True):
+            if isinstance(name, str):
+                sizes.setdefault(name, actual)
+    return {
+        ValueRef(node.id, port): declared_type(node, "outputs", port).substitute(sizes)
+        for port in node.outputs
+    }
+
+
+@torch.no_grad()
+def affine_image(
+    module: CompiledGraph, value: ValueRef, bases: Collection[ValueRef]
+) -> tuple[AffineMap, ValueRef] | None:
+    """``value`` as an affine map of one of ``bases``, through the fitted nodes between; None where it is not one."""
+    if value in bases:
+        return AffineMap.make(1.0), value
+    if value.node == INPUT_NODE:
+        return None
+    node = module.graph.by_id[value.node]
+    if len(node.inputs) != 1:
+        return None
+    (refs,) = node.inputs.values()
+    images = [affine_image(module, ref, bases) for ref in refs]
+    found = [image for image in images if image is not None]
+    if len(found) < len(refs) or len({base for _, base in found}) > 1:
+        return None
+    base = found[0][1]
+    widths = [module.widths[ref] for ref in refs]
+    joined = found[0][0]
+    if len(found) > 1:
+        bands = module.widths[base]
+        joined = concatenated(
+            [(image, bands, width) for (image, _), width in zip(found, widths, strict=True)]
+        )
+    step = _affine_body(module, node, value, sum(widths))
+    return None if step is None else (joined.then(step), base)
+
+
+def _affine_body(module: CompiledGraph, node: TypedNode, value: ValueRef, width: int) -> AffineMap | None:
+    """One node's body as a single affine map, None where it does anything else."""
+    tape = _Tape()
+    tape.node = node.id
+    (port,) = node.inputs
+    source = Symbol(tape, TensorType("float32", ("B", "H", "W", width)), "source")
+    try:
+        result = name_outputs(node, module.node(node.id).forward(**{port: source}))[value]
+    except OpaqueBody:
+        return None
+    composed = AffineMap.make(1.0)
+    name = "source"
+    for operation in tape.operations:
+        affine = operation.affine
+        if affine is None or operation.inputs != (name,):
+            return None
+        composed, name = composed.then(affine), operation.output.name
+    return composed if result.value == name else None
