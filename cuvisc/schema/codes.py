@@ -217,6 +217,11 @@ CODES: Mapping[str, Code] = {
         "The node has several input ports, so that `parent` does not say which one is meant. Write `inputs`.",
     ),
     "E310": Code("output of no use", "`graph.outputs` names the same value twice, or the graph's own input."),
+    "E311": Code("graph without nodes", "`nodes` is empty; a graph computes something.", "nodes: {}"),
+    "E312": Code(
+        "parent of a node that reads nothing",
+        "The node has no input port, so that no value can be led to it.",
+    ),
     "E401": Code(
         "target cannot express this",
         "A node declares, with a reason, that it cannot be exported to this target.",
@@ -228,6 +233,16 @@ CODES: Mapping[str, Code] = {
     ),
     "W301": Code("value is never used", "No leaf, output or node reads what this node computes."),
     "W302": Code("nothing to train", "There is a loss, but no trainable node upstream of it."),
+    "W303": Code(
+        "loss without effect",
+        "The weight of the loss is 0: it is computed and changes nothing. A metric leaf would show the "
+        "same number.",
+        "loss_leaves: {orthogonality: {type: OrthogonalityLoss, weight: 0}}",
+    ),
+    "W304": Code(
+        "trained by no loss",
+        "The node is trainable, but no loss depends on what it computes: phase 2 will not move it.",
+    ),
     "W401": Code(
         "target cannot express this", "The graph trains, but `cuvisc export` will refuse this target."
     ),
