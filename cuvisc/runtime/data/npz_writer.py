@@ -1,0 +1,68 @@
+"""Arrays that arrive in pieces, side by side, to one `.npz` file in constant memory. NumPy only.
+
+Members are stored, not compressed, so that the file can be mapped back into memory.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CHUNK = 2**20
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class NpzWriter:
+    """Collects every array in an unnamed temporary file in `folder`; `save` puts them together."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pieces: dict[str, IO[bytes]] = {}
+        self._dtypes: dict[str, np.dtype[Any]] = {}
+
+    def append(self, name: str, values: NDArray[Any]) -> None:
+        """The next values of an array, in C order."""
+        if name not in self._pieces:
+            self._pieces[name] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close
+            self._dtypes[name] = values.dtype
+        self._pieces[name].write(np.ascontiguousarray(values).data.cast("B"))
+
+    def save(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Write all arrays, with the shapes they have as wholes; equal values make equal bytes."""
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name, piece in self._pieces.items():
+                header = io.BytesIO()
+                np.lib.format.write_array_header_1_0(
+                    header,
+                    {
+                        "descr": np.lib.format.dtype_to_descr(self._dtypes[name]),
+                        "fortran_order": False,
+                        "shape": shapes[name],
+                    },
+                )
+                piece.seek(0)
+                with archive.open(zipfile.ZipInfo(f"{name}.npy", _EPOCH), "w", force_zip64=True) as member:
+                    member.write(header.getvalue())
+                    shutil.copyfileobj(piece, member, _CHUNK)
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        for piece in self._pieces.values():
+            piece.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,176 @@
+"""`.npz` files: stored members mapped into memory, compressed ones decompressed as they are read. NumPy only.
+
+A member is believed only where the archive's sizes, the array's header and what deflate can achieve agree, before
+anything is allocated; a block is all that is ever held.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuvisc.runtime.data.readers.npy import Header, check_size, map_array, read_header
+from cuvisc.runtime.data.source import ArrayFile
+from cuvisc.schema.diagnostics import did_you_mean
+from cuvisc.schema.errors import DataError
+
+SUFFIXES = (".npz",)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+    ValueError,
+)
+_ENCRYPTED = 0x1
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_DEFLATE_LIMIT = 1032 + 1  # deflate cannot compress further than 1032 to 1
+_CHUNK = 2**20
+
+
+def open_array(path: Path, key: str) -> ArrayFile:
+    """Open the member `key`; raises :class:`DataError`."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except _DAMAGE as error:
+        raise DataError(f"{path} is damaged: it is not a .npz archive") from error
+    try:
+        return _open_member(path, archive, _find(path, archive, key))
+    except _DAMAGE as error:
+        _damaged(path, key, error)
+    finally:
+        archive.close()
+
+
+def keys(path: Path) -> tuple[str, ...]:
+    """Names of the arrays in a file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _keys(archive)
+    except _DAMAGE as error:
+        raise DataError(f"{path} is damaged: it is not a .npz archive") from error
+
+
+def _keys(archive: zipfile.ZipFile) -> tuple[str, ...]:
+    return tuple(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
+
+
+def _find(path: Path, archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
+    found = [member for member in archive.infolist() if member.filename == f"{key}.npy"]
+    if len(found) > 1:
+        raise DataError(f"{path} is damaged: it holds `{key}` {len(found)} times")
+    if not found:
+        names = _keys(archive)
+        listed = ", ".join(f"`{name}`" for name in names[:12]) or "no array"
+        hint = did_you_mean(key, names)
+        raise DataError(f"{path} has no array `{key}`; it holds {listed}{f'. {hint}' if hint else ''}")
+    return found[0]
+
+
+def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> ArrayFile:
+    name = f"{path}: `{member.filename.removesuffix('.npy')}`"
+    if member.flag_bits & _ENCRYPTED:
+        raise DataError(f"{name} is encrypted")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{name} is compressed in a way that numpy does not write")
+    if (
+        member.compress_type == zipfile.ZIP_DEFLATED
+        and member.file_size > member.compress_size * _DEFLATE_LIMIT
+    ):
+        raise DataError(f"{name} is damaged: {member.compress_size} bytes cannot hold {member.file_size}")
+    with archive.open(member) as stream:
+        header = read_header(stream, name)
+    check_size(member.file_size, header, name)
+    if member.compress_type == zipfile.ZIP_STORED:
+        offset = _stored_at(path, member, name)
+        return map_array(path, header, offset + header.size)
+    compressed = CompressedArray(path, member.filename, header, name)
+    return compressed.spooled() if header.fortran and len(header.shape) > 1 else compressed
+
+
+def _stored_at(path: Path, member: zipfile.ZipInfo, name: str) -> int:
+    """Where a stored member's bytes begin; the archive's own directory does not say."""
+    with path.open("rb") as stream:
+        stream.seek(member.header_offset)
+        signature, name_length, extra_length = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
+        offset: int = member.header_offset + _LOCAL_HEADER.size + name_length + extra_length
+        size = os.fstat(stream.fileno()).st_size
+    if signature != b"PK\3\4" or member.compress_size != member.file_size or offset + member.file_size > size:
+        raise DataError(f"{name} is cut short: {member.file_size} bytes are declared")
+    return offset
+
+
+def _damaged(path: Path, key: str, error: Exception) -> NoReturn:
+    raise DataError(f"{path}: `{key}` is damaged: {_fact(error)}") from error
+
+
+def _fact(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+class CompressedArray:
+    """A compressed member in C order, decompressed while it is read and checked against its CRC at the end."""
+
+    def __init__(self, path: Path, member: str, header: Header, name: str) -> None:
+        self.shape, self.dtype = header.shape, header.dtype
+        self._path, self._name, self._header = path, name, header
+        self._left = math.prod(header.shape)
+        self._archive = zipfile.ZipFile(path)
+        self._stream: IO[bytes] = self._archive.open(member)
+        self._stream.read(header.size)
+
+    def read_next(self, count: int) -> NDArray[Any]:
+        """The next items."""
+        values = np.empty(count, self.dtype)
+        self._fill(values.data.cast("B"))
+        self._left -= count
+        if self._left == 0:
+            self._fill(memoryview(bytearray()))
+        return values
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._stream.close()
+        self._archive.close()
+
+    def spooled(self) -> ArrayFile:
+        """The same values mapped from an unnamed temporary file: Fortran order cannot be read row by row."""
+        with tempfile.TemporaryFile() as spool:
+            left = self._header.nbytes
+            while left:
+                chunk = memoryview(bytearray(min(_CHUNK, left)))
+                self._fill(chunk)
+                spool.write(chunk)
+                left -= len(chunk)
+            self._fill(memoryview(bytearray()))
+            self.close()
+            spool.flush()
+            return map_array(spool, self._header, 0)
+
+    def _fill(self, buffer: memoryview) -> None:
+        """Fill the buffer; an empty one asks for the end of the stream, where the CRC is checked."""
+        try:
+            if not buffer:
+                if self._stream.read(1):
+                    raise DataError(f"{self._name} is damaged: it is longer than declared")
+                return
+            done = 0
+            while done < len(buffer):
+                part = self._stream.read(min(_CHUNK, len(buffer) - done))
+                if not part:
+                    raise DataError(f"{self._name} is cut short")
+                buffer[done : done + len(part)] = part
+                done += len(part)
+        except (*_DAMAGE, OSError) as error:
+            raise DataError(f"{self._name} is damaged: {_fact(error)}") from error

@@ -1,0 +1,205 @@
+"""Scores and a ground-truth mask to numbers: ranking and decision quality in float64. NumPy only.
+
+A quantity that the data does not define (no anomaly in the mask, nothing decided positive) is None and has a reason,
+never a made-up zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuvisc.runtime.artifact import OutputFacts
+from cuvisc.runtime.data.source import CubeSource, open_array
+from cuvisc.runtime.inference import Predictor
+from cuvisc.schema.diagnostics import did_you_mean
+from cuvisc.schema.errors import DataError, SpecError
+
+SCORE_UNITS = ("scores", "logits", "probabilities")
+DECISIONS = "decisions"
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Evaluation:
+    """Quality against a mask; None where a quantity is undefined, with the reason in `reasons`."""
+
+    score_output: str | None
+    decision_output: str | None
+    pixels: int
+    anomalies: int
+    excluded_pixels: int
+    auroc: float | None = None
+    average_precision: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    iou: float | None = None
+    provider: str = ""
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def metrics(self) -> dict[str, float | None]:
+        """The six numbers by name."""
+        names = ("auroc", "average_precision", "precision", "recall", "f1", "iou")
+        return {name: getattr(self, name) for name in names}
+
+
+def auroc(scores: Floats, positive: Bools) -> float:
+    """Area under the ROC curve: P(score of a positive > score of a negative) + P(equal) / 2.
+
+    `scores` [N] are finite or infinite, `positive` [N]; both classes must occur.
+    """
+    _, tied, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    positives = int(np.count_nonzero(positive))
+    negatives = positive.size - positives
+    rank_sum = float(ranks[tied[positive]].sum())
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def average_precision(scores: Floats, positive: Bools) -> float:
+    """Sum over the distinct thresholds, high to low, of (recall_n - recall_{n-1}) * precision_n; no interpolation."""
+    order = np.argsort(-scores, kind="stable")
+    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
+    true = np.cumsum(positive[order])[last_of_tie].astype(np.float64)
+    decided = np.flatnonzero(last_of_tie) + 1
+    return float(np.sum(np.diff(true, prepend=0) * (true / decided)) / true[-1])
+
+
+def decision_quality(decided: Bools, positive: Bools) -> dict[str, float | None]:
+    """precision, recall, f1 and iou of decisions [N]; None where the denominator is zero."""
+    true = float(np.count_nonzero(decided & positive))
+    false = float(np.count_nonzero(decided & ~positive))
+    missed = float(np.count_nonzero(~decided & positive))
+    return {
+        "precision": _ratio(true, true + false),
+        "recall": _ratio(true, true + missed),
+        "f1": _ratio(2 * true, 2 * true + false + missed),
+        "iou": _ratio(true, true + false + missed),
+    }
+
+
+def evaluate_file(
+    predictor: Predictor,
+    path: Path,
+    *,
+    cube_key: str = "cube",
+    mask_key: str = "mask",
+    score_output: str | None = None,
+    threshold: float | None = None,
+    thresholds: Mapping[str, float] | None = None,
+) -> Evaluation:
+    """Run a cube that has a mask (> 0 is an anomaly) and measure the scores and decisions.
+
+    Scores are the first output whose unit is scores, logits or probabilities, unless `score_output` names one; decisions
+    are the first output with that unit, or `scores >= threshold`. Pixels whose score is NaN are left out and counted.
+    """
+    chosen = _choose_scores(predictor, score_output)
+    decisions = None if threshold is not None else _first(predictor, (DECISIONS,))
+    kept = [facts.name for facts in (chosen, decisions) if facts is not None]
+    with CubeSource.open(path, cube_key) as source:
+        positive = _read_mask(path, mask_key, source)
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in kept}
+        for _, _, outputs in predictor.run(source, thresholds):
+            for name in kept:
+                parts[name].append(_one_band(name, outputs[name]))
+    values = {name: np.concatenate(pieces) for name, pieces in parts.items()}
+    scores = values[chosen.name].astype(np.float64) if chosen else None
+    decided: Bools | None = values[decisions.name].astype(bool) if decisions else None
+    if scores is not None and threshold is not None:
+        decided = scores >= threshold
+    result = measure(scores, decided, positive)
+    result.score_output = chosen.name if chosen else None
+    result.decision_output = decisions.name if decisions else None
+    result.provider = predictor.provider
+    return result
+
+
+def measure(scores: Floats | None, decided: Bools | None, positive: Bools) -> Evaluation:
+    """The evaluation of scores [N] and decisions [N], either of which may be missing."""
+    counted = np.ones(positive.shape, bool) if scores is None else ~np.isnan(scores)
+    positive = positive[counted]
+    anomalies = int(np.count_nonzero(positive))
+    result = Evaluation(None, None, positive.size, anomalies, int(np.count_nonzero(~counted)))
+    ranking = ("auroc", "average_precision")
+    if scores is None:
+        _leave_out(result, ranking, "the artifact has no output of scores, logits or probabilities")
+    elif anomalies == 0:
+        _leave_out(result, ranking, "the mask has no anomaly")
+    else:
+        result.average_precision = average_precision(scores[counted], positive)
+        if anomalies == positive.size:
+            _leave_out(result, ("auroc",), "the mask has nothing but anomalies")
+        else:
+            result.auroc = auroc(scores[counted], positive)
+    if decided is None:
+        reason = "the artifact has no output of decisions; --threshold decides from the scores"
+        _leave_out(result, ("precision", "recall", "f1", "iou"), reason)
+        return result
+    undefined = {
+        "precision": "nothing was decided to be an anomaly",
+        "recall": "the mask has no anomaly",
+        "f1": "there is no anomaly, decided or real",
+        "iou": "there is no anomaly, decided or real",
+    }
+    for name, value in decision_quality(decided[counted], positive).items():
+        if value is None:
+            _leave_out(result, (name,), undefined[name])
+        else:
+            setattr(result, name, value)
+    return result
+
+
+def _leave_out(result: Evaluation, names: tuple[str, ...], reason: str) -> None:
+    result.reasons.update(dict.fromkeys(names, reason))
+
+
+def _choose_scores(predictor: Predictor, name: str | None) -> OutputFacts | None:
+    if name is None:
+        return _first(predictor, SCORE_UNITS)
+    for facts in predictor.manifest.outputs:
+        if facts.name == name:
+            return facts
+    known = predictor.output_names
+    hint = did_you_mean(name, known)
+    raise SpecError(
+        f"`{predictor.manifest.name}` has no output `{name}`; it has {', '.join(f'`{known_name}`' for known_name in known)}"
+        f"{f'. {hint}' if hint else ''}"
+    )
+
+
+def _first(predictor: Predictor, units: tuple[str, ...]) -> OutputFacts | None:
+    for unit in units:
+        for facts in predictor.manifest.outputs:
+            if facts.unit == unit:
+                return facts
+    return None
+
+
+def _one_band(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    if values.shape[-1] != 1:
+        raise SpecError(f"`{name}` has {values.shape[-1]} bands; a mask is compared with an output of one")
+    return values.reshape(-1)
+
+
+def _read_mask(path: Path, key: str, source: CubeSource) -> Bools:
+    file = open_array(path, key)
+    try:
+        wanted = source.array_shape[:-1]
+        shape = file.shape
+        if shape not in (wanted, (*wanted, 1)):
+            raise DataError(f"{path}: `{key}` has the shape {shape}; one of {wanted} goes with the cube")
+        positive: Bools = file.read_next(source.pixels) > 0
+        return positive
+    finally:
+        file.close()
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,176 @@
+"""An artifact and a cube to the graph's outputs, with NumPy and ONNX Runtime alone. Never torch, lightning or onnx.
+
+A pixelwise graph is run in blocks of some thousand pixels: that fits the caches, takes constant memory, and gives
+the same bits as the whole image. A graph that looks at whole images is run image by image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuvisc.runtime.artifact import MODEL, Artifact, Manifest, ThresholdFacts
+from cuvisc.runtime.data.source import Block, CubeSource
+from cuvisc.runtime.onnx_scan import ELEMENT_TYPES, MalformedModel, has_external_data, input_dtype_offset
+from cuvisc.runtime.session import choose_device, open_session, run_session
+from cuvisc.schema.diagnostics import did_you_mean
+from cuvisc.schema.errors import DataError, SpecError, VerificationError
+
+Outputs = dict[str, NDArray[Any]]
+
+
+class Predictor:
+    """Runs the model of an artifact on one device.
+
+    The model's SHA-256 is checked before ONNX Runtime sees it, and a model that keeps data in other files is refused.
+    Cubes of any numeric dtype are taken as they are: the model casts. `device` is cpu, cuda, tensorrt, or auto (CUDA
+    where it works, else the CPU; then `passed_over` says why a GPU build was not used). Raises
+    :class:`VerificationError`, :class:`DeviceError`, and :class:`DataError` for a cube that does not fit.
+    """
+
+    def __init__(
+        self, artifact: Artifact | Path | str, *, device: str = "cpu", threads: int | None = None
+    ) -> None:
+        self.artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(Path(artifact))
+        self._model = self._load()
+        self.device, self.passed_over = choose_device(device)
+        self._threads = threads
+        self._dtype = ""
+        self._session: Any = None
+        self._open(self.manifest.input_dtype)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the artifact says about itself."""
+        return self.artifact.manifest
+
+    @property
+    def provider(self) -> str:
+        """The ONNX Runtime provider that runs the model."""
+        name: str = self._session.get_providers()[0]
+        return name
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs, ``<node>.<port>``."""
+        return tuple(output.name for output in self.manifest.outputs)
+
+    def predict(self, cube: NDArray[Any], thresholds: Mapping[str, float] | None = None) -> Outputs:
+        """Every output of a cube [B,H,W,C], with shapes [B,H,W,K]; of [H,W,C] and [N,C] accordingly."""
+        source = CubeSource.of(cube)
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in self.output_names}
+        for _, _, outputs in self.run(source, thresholds):
+            for name, value in outputs.items():
+                parts[name].append(value)
+        return {name: self.join(name, values, source) for name, values in parts.items()}
+
+    def join(self, name: str, values: list[NDArray[Any]], source: CubeSource) -> NDArray[Any]:
+        """The values of one output over all blocks, as one array."""
+        shape = self.output_shape(name, values[0].shape, source)
+        return np.concatenate([value.reshape(-1) for value in values]).reshape(shape)
+
+    def output_shape(self, name: str, block: tuple[int, ...], source: CubeSource) -> tuple[int, ...]:
+        """Shape of a whole output, from its shape in one block and the cube's own axes."""
+        images, height, width, _ = source.shape
+        if self._is_image(name):
+            lead = {4: (images, height, width), 3: (height, width), 2: (height,)}[len(source.array_shape)]
+            return (*lead, *block[3:])
+        return (images, *block[1:]) if len(source.array_shape) == 4 else tuple(block[1:])
+
+    def run(
+        self, source: CubeSource, thresholds: Mapping[str, float] | None = None
+    ) -> Iterator[tuple[Block, NDArray[Any], Outputs]]:
+        """Each block of the cube, its spectra [rows,columns,C] and the outputs there, in C order of the pixels."""
+        self._check_bands(source)
+        feeds = self._threshold_feeds(thresholds or {})
+        dtype = source.dtype.name
+        if dtype not in ELEMENT_TYPES:
+            dtype = "float32"
+        self._open(dtype)
+        for block, spectra in source.blocks(self._block_pixels(source)):
+            feeds[self.manifest.input_name] = spectra.astype(dtype, copy=False)[np.newaxis]
+            values = run_session(self._session, feeds)
+            yield block, spectra, dict(zip(self._returned, values, strict=True))
+
+    def _load(self) -> bytes:
+        model, path = self.artifact.read(MODEL), self.artifact.folder / MODEL
+        try:
+            if has_external_data(model):
+                raise VerificationError(f"{path} keeps data in other files, which are never read")
+            self._dtype_at = input_dtype_offset(model, self.manifest.input_name)
+        except MalformedModel as error:
+            raise VerificationError(f"{path} is not an ONNX model: {error}") from error
+        if model[self._dtype_at] != ELEMENT_TYPES.get(self.manifest.input_dtype):
+            raise VerificationError(
+                f"{path}: the input `{self.manifest.input_name}` is not {self.manifest.input_dtype}, "
+                "as the manifest says"
+            )
+        return model
+
+    def _open(self, dtype: str) -> None:
+        """Make the session for a dtype; only one is ever held, since each keeps its own memory."""
+        if dtype == self._dtype:
+            return
+        self._session = None
+        model = bytearray(self._model)
+        model[self._dtype_at] = ELEMENT_TYPES[dtype]
+        self._session = open_session(bytes(model), self.device, self._threads)
+        self._dtype = dtype
+        self._returned = [output.name for output in self._session.get_outputs()]
+        if self._returned != list(self.output_names):
+            raise VerificationError(
+                f"{self.artifact.folder / MODEL} returns {', '.join(self._returned)}; "
+                f"the manifest says {', '.join(self.output_names)}"
+            )
+
+    def _block_pixels(self, source: CubeSource) -> int:
+        _, height, width, bands = source.shape
+        if not self.manifest.pixelwise:
+            return height * width
+        if self.device != "cpu":
+            return 2**18
+        return 8192 if bands <= 128 else 4096
+
+    def _is_image(self, name: str) -> bool:
+        dims = next(output.type.dims for output in self.manifest.outputs if output.name == name)
+        return dims[:3] == ("B", "H", "W")
+
+    def _check_bands(self, source: CubeSource) -> None:
+        wanted = self.manifest.channels
+        if wanted is not None and source.shape[3] != wanted:
+            raise DataError(
+                f"{source.name} has {source.shape[3]} bands, its shape is {source.array_shape}; "
+                f"`{self.manifest.name}` was trained on {wanted}"
+            )
+
+    def _threshold_feeds(self, thresholds: Mapping[str, float]) -> dict[str, NDArray[Any]]:
+        return {
+            self.find_threshold(name).input: np.asarray(value, np.float32)
+            for name, value in thresholds.items()
+        }
+
+    def find_threshold(self, name: str) -> ThresholdFacts:
+        """The threshold named by its node, input or output; raises :class:`SpecError` with the known ones."""
+        for facts in self.manifest.thresholds:
+            if name in (facts.node, facts.input, facts.output):
+                return facts
+        known = [facts.node for facts in self.manifest.thresholds]
+        listed = f"it has {', '.join(f'`{node}`' for node in known)}" if known else "it has none"
+        hint = did_you_mean(name, known)
+        raise SpecError(
+            f"`{self.manifest.name}` has no threshold `{name}`; {listed}{f'. {hint}' if hint else ''}"
+        )
+
+
+def count_non_finite(spectra: NDArray[Any]) -> int:
+    """How many spectra [rows,columns,C] have a band that is NaN or infinite."""
+    if spectra.dtype.kind != "f":
+        return 0
+    flat = spectra.reshape(-1, spectra.shape[-1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspect = ~np.isfinite(flat @ np.ones(flat.shape[1], flat.dtype))
+    return int(np.count_nonzero(~np.isfinite(flat[suspect]).all(axis=1)))
