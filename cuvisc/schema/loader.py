@@ -39,6 +39,8 @@ MAX_TEXT = 10_000
 def load_tree(text: str, file: str, diagnostics: Diagnostics) -> Marked | None:
     """The tree of a text whose characters were checked; None when it is no tree (its errors say why).
 
+    The tree of an empty text is null.
+
     Errors that leave the tree readable (duplicate keys, tags, numbers out of range) are all collected.
     """
     diagnostics.sources[file] = split_lines(text)
@@ -70,7 +72,7 @@ class _TreeReader:
         self.parser.get_event()
         first = self.parser.get_event()
         if isinstance(first, yaml.StreamEndEvent):
-            self.refuse("E006", "the spec is empty", Span(self.file, 0, 0, 0))
+            return Marked(None, Span(self.file, 1, 1, 0))
         root = self.value(self.parser.get_event(), depth=0)
         self.parser.get_event()
         after = self.parser.get_event()
@@ -79,8 +81,6 @@ class _TreeReader:
             self.refuse(
                 "E012", fact, self.span(after.start_mark, after.end_mark), help="put it in a file of its own"
             )
-        if root.value is None:
-            self.refuse("E006", "the spec is empty", root.span)
         return root
 
     def value(self, event: Any, depth: int) -> Marked:
@@ -94,7 +94,8 @@ class _TreeReader:
         if depth > MAX_DEPTH:
             self.refuse("E005", f"values are nested more than {MAX_DEPTH} deep", span)
         if event.tag is not None:
-            fact = f"tag `{event.tag}` is not part of the spec language"
+            written = self.lines[span.line - 1][span.column - 1 :].split()[0]
+            fact = f"tag `{written}` is not part of the spec language"
             self.diagnostics.error("E012", fact, span, help="remove it")
         if event.anchor is not None:
             self.anchors[event.anchor] = None

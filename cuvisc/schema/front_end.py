@@ -1,0 +1,121 @@
+"""The front end: a spec's text and its overrides to a `Spec` and everything there is to say about it.
+
+Stages, each collecting all of its errors before the next begins: syntax (files, YAML, composition, overrides),
+interpolation and schema, references. Types and wiring are `cuvisc.compiler.check`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cuvisc.schema.catalogue import Catalogue, load
+from cuvisc.schema.diagnostics import Diagnostics
+from cuvisc.schema.document import Document, Marked
+from cuvisc.schema.loader import load_tree
+from cuvisc.schema.reading import check_characters, read_text
+from cuvisc.schema.spec import Spec
+
+
+def load_spec(
+    path: Path,
+    overrides: Sequence[str] = (),
+    catalogue: Catalogue | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Spec | None, Diagnostics]:
+    """The spec in a file, composed with the files its `defaults` name; None when anything is wrong with it."""
+    diagnostics = Diagnostics()
+    text = read_text(path, diagnostics)
+    if text is None:
+        return None, diagnostics
+    return _compile(text, str(path), path.parent, overrides, catalogue, environment, diagnostics)
+
+
+def load_text(
+    text: str,
+    name: str,
+    overrides: Sequence[str] = (),
+    catalogue: Catalogue | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Spec | None, Diagnostics]:
+    """The spec in a text; `name` stands for the file in messages, and its folder is where `defaults` are looked for."""
+    diagnostics = Diagnostics()
+    if not check_characters(text, name, diagnostics):
+        return None, diagnostics
+    return _compile(text, name, Path(name).parent, overrides, catalogue, environment, diagnostics)
+
+
+def load_data(
+    data: Mapping[str, object],
+    name: str,
+    catalogue: Catalogue | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Spec | None, Diagnostics]:
+    """The spec in plain data, such as a graph built in Python; messages name `name` and no line."""
+    diagnostics = Diagnostics()
+    document = Document.from_data(data, name)
+    return _check(document, catalogue or load(), environment, diagnostics)
+
+
+def _compile(
+    text: str,
+    name: str,
+    folder: Path,
+    overrides: Sequence[str],
+    catalogue: Catalogue | None,
+    environment: Mapping[str, str] | None,
+    diagnostics: Diagnostics,
+) -> tuple[Spec | None, Diagnostics]:
+    tree = load_tree(text, name, diagnostics)
+    if tree is not None and tree.value is None:
+        diagnostics.error("E006", f"`{name}` is empty", None, help="a spec has at least `nodes:`")
+    catalogue = catalogue or load()
+    root = _edit(tree, folder, overrides, catalogue, diagnostics)
+    if root is None or diagnostics.has_errors:
+        return None, diagnostics
+    return _check(Document(root, name, diagnostics.sources), catalogue, environment, diagnostics)
+
+
+def _edit(
+    tree: Marked | None,
+    folder: Path,
+    overrides: Sequence[str],
+    catalogue: Catalogue,
+    diagnostics: Diagnostics,
+) -> Marked | None:
+    """The tree composed with its defaults and changed by its overrides, None when one of these is wrong."""
+    from cuvisc.schema.composition import chosen_groups, compose
+
+    parsed = []
+    if overrides:
+        from cuvisc.schema.overrides import apply_overrides, parse_overrides
+
+        parsed = parse_overrides(overrides, diagnostics)
+    if tree is None or diagnostics.has_errors:
+        return None
+    groups = chosen_groups(tree)
+    choices = {
+        override.group: override.value.value
+        for override in parsed
+        if override.group in groups and override.value is not None and isinstance(override.value.value, str)
+    }
+    root = compose(tree, folder, choices, diagnostics)
+    if parsed and not diagnostics.has_errors:
+        rest = [override for override in parsed if override.group not in choices]
+        root = apply_overrides(root, rest, catalogue, diagnostics)
+    return root
+
+
+def _check(
+    document: Document, catalogue: Catalogue, environment: Mapping[str, str] | None, diagnostics: Diagnostics
+) -> tuple[Spec | None, Diagnostics]:
+    from cuvisc.schema.build import build_spec
+    from cuvisc.schema.conformance import check_conformance
+    from cuvisc.schema.interpolation import resolve
+
+    resolved = resolve(document.root, os.environ if environment is None else environment, diagnostics)
+    root = check_conformance(document, resolved, catalogue, diagnostics)
+    if diagnostics.has_errors:
+        return None, diagnostics
+    return build_spec(document, root, catalogue, diagnostics), diagnostics

@@ -1,0 +1,67 @@
+"""Changes to trees of marked values; each returns a new tree and leaves the old one, which aliases may
+share, alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cuvisc.schema.document import Marked, Path, Span
+
+
+def merge(base: Marked, over: Marked) -> Marked:
+    """Mappings joined key by key, everything else replaced: what stands in `over` wins."""
+    if not isinstance(base.value, Mapping) or not isinstance(over.value, Mapping):
+        return over
+    joined = dict(base.value)
+    for key, child in over.value.items():
+        joined[key] = merge(joined[key], child) if key in joined else child
+    return Marked(joined, over.span, over.key_span)
+
+
+def nest(tree: Marked, keys: tuple[str, ...], span: Span) -> Marked:
+    """A tree under a chain of new keys, which stand at `span`."""
+    for key in reversed(keys):
+        tree = Marked({key: tree.under(span)}, span)
+    return tree
+
+
+def put(tree: Marked, path: Path, value: Marked) -> Marked:
+    """The tree with a value at a path; missing mappings on the way are made where the value stands.
+
+    The key of a value that was there keeps its place. Raises KeyError where the path runs through a scalar
+    or past the end of a list.
+    """
+    if not path:
+        return value
+    key, rest = path[0], path[1:]
+    old = tree.child(key)
+    if isinstance(tree.value, Mapping) and isinstance(key, str):
+        if old is None:
+            old = Marked({}, value.span, value.key_span)
+        new = put(old, rest, value)
+        return Marked({**tree.value, key: new}, tree.span, tree.key_span)
+    if isinstance(tree.value, list) and isinstance(key, int) and old is not None:
+        items = list(tree.value)
+        items[key] = put(old, rest, value)
+        return Marked(items, tree.span, tree.key_span)
+    raise KeyError(key)
+
+
+def remove(tree: Marked, path: Path) -> Marked:
+    """The tree without the value at a path. Raises KeyError when there is none."""
+    key, rest = path[0], path[1:]
+    old = tree.child(key)
+    if old is None:
+        raise KeyError(key)
+    if isinstance(tree.value, Mapping):
+        kept = dict(tree.value)
+        if rest:
+            kept[str(key)] = remove(old, rest)
+        else:
+            del kept[str(key)]
+        return Marked(kept, tree.span, tree.key_span)
+    assert isinstance(tree.value, list)
+    assert isinstance(key, int)
+    items = list(tree.value)
+    items[key : key + 1] = [remove(old, rest)] if rest else []
+    return Marked(items, tree.span, tree.key_span)

@@ -1,0 +1,132 @@
+"""One violation of a JSON Schema to one diagnostic at the key or the value that earns it, in plain words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from cuvisc.schema.acceptance import accepts
+from cuvisc.schema.catalogue import Catalogue
+from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
+from cuvisc.schema.document import Document, Path
+from cuvisc.schema.scalars import parse_scalar
+from cuvisc.schema.wording import dotted, wanted, written
+
+_CHOICES = ("enum", "const")
+_MAX_LISTED = 12
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Writes diagnostics about the entry at `base`; `noun` is what its keys are ("parameter of RXGlobal").
+
+    `interpolated` are the places whose values came from elsewhere: those values are never shown.
+    """
+
+    document: Document
+    catalogue: Catalogue
+    diagnostics: Diagnostics
+    interpolated: frozenset[Path]
+    base: Path
+    noun: str = "key"
+
+    def report(self, violation: Any) -> None:
+        """Add the diagnostics for one violation found by jsonschema."""
+        path = (*self.base, *violation.absolute_path)
+        keyword = violation.validator
+        if keyword == "additionalProperties":
+            self._unknown_keys(violation, path)
+        elif keyword == "required":
+            self._missing_keys(violation, path)
+        elif keyword in ("anyOf", "oneOf"):
+            self._no_alternative(violation, path)
+        elif keyword in _CHOICES:
+            self._no_choice(violation, path)
+        elif keyword == "type":
+            self._wrong_type(violation, path)
+        else:
+            fact = f"`{dotted(path)}` wants {wanted(violation.schema)}, got {self._shown(violation, path)}"
+            self.diagnostics.error("E104", fact, self.document.value_span(path))
+
+    def _unknown_keys(self, violation: Any, path: Path) -> None:
+        known = list(violation.schema.get("properties", {}))
+        noun = self.noun if path == self.base else "key"
+        open_keys = [key for key in known if key not in violation.instance]
+        for key in violation.instance:
+            if key in known:
+                continue
+            help = did_you_mean(key, open_keys) or did_you_mean(key, known)
+            if not help and 0 < len(known) <= _MAX_LISTED:
+                help = f"known here: {', '.join(known)}"
+            here = (*path, key)
+            self.diagnostics.error(
+                "E101", f"`{dotted(here)}`: unknown {noun}", self.document.key_span(here), help=help
+            )
+
+    def _missing_keys(self, violation: Any, path: Path) -> None:
+        properties = violation.schema.get("properties", {})
+        for key in violation.validator_value:
+            if key not in violation.instance:
+                about = properties.get(key, {}).get("description", "")
+                fact = f"`{dotted((*path, key))}` is missing"
+                label = f"{key}: {about}" if about else ""
+                self.diagnostics.error("E102", fact, self.document.key_span(path), label=label)
+
+    def _no_alternative(self, violation: Any, path: Path) -> None:
+        branches: dict[int, list[Any]] = defaultdict(list)
+        for inner in violation.context:
+            branches[inner.schema_path[0]].append(inner)
+        for excluded in (("type",), _CHOICES):
+            kept = {
+                index: found
+                for index, found in branches.items()
+                if not any(inner.validator in excluded and len(inner.path) <= 1 for inner in found)
+            }
+            if len(kept) == 1:
+                for inner in next(iter(kept.values())):
+                    self.report(inner)
+                return
+            branches = kept or branches
+        self._wrong_type(violation, path)
+
+    def _no_choice(self, violation: Any, path: Path) -> None:
+        choices = violation.schema.get("enum", [violation.schema.get("const")])
+        fact = f"`{dotted(path)}` wants {wanted(violation.schema)}; got {self._shown(violation, path)}"
+        help = ""
+        if isinstance(violation.instance, str) and path not in self.interpolated:
+            help = did_you_mean(violation.instance, [text for text in choices if isinstance(text, str)])
+        self.diagnostics.error("E105", fact, self.document.value_span(path), help=help)
+
+    def _wrong_type(self, violation: Any, path: Path) -> None:
+        schema, instance = violation.schema, violation.instance
+        fact = f"`{dotted(path)}` wants {wanted(schema)}, got {self._shown(violation, path)}"
+        help = ""
+        if path in self.interpolated:
+            pass
+        elif isinstance(instance, str):
+            value = parse_scalar(instance.strip())
+            if not isinstance(value, str) and value is not None and accepts(self.catalogue, [schema], value):
+                help = "remove the quotes"
+        elif isinstance(instance, (bool, int, float)):
+            text = str(instance).lower() if isinstance(instance, bool) else str(instance)
+            if accepts(self.catalogue, [schema], text):
+                help = f'write "{text}"'
+            elif accepts(self.catalogue, [schema], [instance]):
+                help = f"write [{text}]"
+            elif (
+                isinstance(instance, float)
+                and instance.is_integer()
+                and accepts(self.catalogue, [schema], int(instance))
+            ):
+                help = f"write {int(instance)}"
+        span = self.document.value_span(path)
+        self.diagnostics.error("E103", fact, span, help=help)
+
+    def _shown(self, violation: Any, path: Path) -> str:
+        if path in self.interpolated:
+            source = self.document.find(path)
+            text = source.value if source is not None and isinstance(source.value, str) else ""
+            kind = "text" if isinstance(violation.instance, str) else "a value"
+            return f"{kind} from `{text}`"
+        return written(violation.instance)

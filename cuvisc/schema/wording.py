@@ -1,0 +1,89 @@
+"""JSON Schemas and values in the words of a message: what is wanted, what was written. Pure Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cuvisc.schema.catalogue import Json
+from cuvisc.schema.document import Path
+
+_TYPES = {
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+_BOUNDS = (
+    ("exclusiveMinimum", "> {}"),
+    ("minimum", ">= {}"),
+    ("exclusiveMaximum", "< {}"),
+    ("maximum", "<= {}"),
+    ("multipleOf", "that is a multiple of {}"),
+    ("minLength", "of {} or more characters"),
+    ("maxLength", "of {} or fewer characters"),
+    ("pattern", "that matches {}"),
+    ("minItems", "of {} or more items"),
+    ("maxItems", "of {} or fewer items"),
+    ("minProperties", "of {} or more keys"),
+    ("maxProperties", "of {} or fewer keys"),
+)
+_MAX_SHOWN = 40
+
+
+def dotted(path: Path) -> str:
+    """A path as the user would write it: `training.trainer.callbacks[0].patience`."""
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+def wanted(schema: Json) -> str:
+    """What a schema wants: `a number > 0 and <= 1`, `one of adam, sgd`, `text or null`."""
+    if "enum" in schema:
+        return f"one of {', '.join(_plain(value) for value in schema['enum'])}"
+    if "const" in schema:
+        return _plain(schema["const"])
+    branches = schema.get("anyOf") or schema.get("oneOf")
+    if branches:
+        return listed(dict.fromkeys(wanted(branch) for branch in branches))
+    types = schema.get("type", [])
+    kinds = [types] if isinstance(types, str) else list(types)
+    text = listed(_TYPES.get(kind, kind) for kind in kinds) or "another value"
+    bounds = [words.format(_plain(schema[key])) for key, words in _BOUNDS if key in schema]
+    if schema.get("minLength") == 1 and len(bounds) == 1:
+        return f"{text} that is not empty"
+    if schema.get("minItems") == 1 and len(bounds) == 1:
+        return f"{text} that is not empty"
+    item = schema.get("items", {}).get("type")
+    if kinds == ["array"] and item in ("number", "integer", "string"):
+        text += {"number": " of numbers", "integer": " of whole numbers", "string": " of texts"}[item]
+    return " ".join([text, " and ".join(bounds)]) if bounds else text
+
+
+def written(value: object) -> str:
+    """What was written: `text "3"`, `-1`, `a list`, `nothing`."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        return f'text "{value if len(value) <= _MAX_SHOWN else value[:_MAX_SHOWN] + "…"}"'
+    if isinstance(value, (bool, int, float)):
+        return _plain(value)
+    return "a mapping" if hasattr(value, "keys") else "a list"
+
+
+def listed(words: Iterable[str], last: str = "or") -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    parts: Sequence[str] = list(words)
+    return f" {last} ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
