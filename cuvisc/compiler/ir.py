@@ -1,11 +1,11 @@
 """The intermediate representation: a straight-line program of ops over named, typed values, with float64 constants.
 
-Traced from a fitted module, rewritten by passes, read by the code generators. ``verify`` holds between any two passes. NumPy only.
+Traced from a fitted module, rewritten by passes, read by the code generators. ``verify`` holds between any
+two passes. NumPy only.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,7 +31,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Operation:
-    """One op applied. ``name`` is ``<node>/<op>`` in the user's names; ``origin`` are the ids of the nodes it came from."""
+    """One op applied; ``name`` is ``<node>/<op>``, ``origin`` the ids of the nodes it came from."""
 
     name: str
     op: Op
@@ -78,11 +78,10 @@ class Program:
         for operation in self.operations:
             yield from operation.outputs
 
-    def uses(self) -> Counter[str]:
-        """How often each value is read, outputs included."""
-        read = Counter(name for operation in self.operations for name in operation.inputs)
-        read.update(self.outputs.values())
-        return read
+    @property
+    def pixelwise(self) -> bool:
+        """Whether an image may be computed in strips."""
+        return all(operation.op.pixelwise for operation in self.operations)
 
     def producers(self) -> dict[str, Operation]:
         """The operation that makes each value."""
@@ -108,7 +107,10 @@ def substitute(program: Program, old: str, new: str) -> Program:
 
 
 def verify(program: Program) -> Program:
-    """Check single assignment, order, types and finite constants; return the program or raise :class:`MalformedProgram`."""
+    """Check single assignment, order, types and finite constants; return the program.
+
+    Raises :class:`MalformedProgram`.
+    """
     known: dict[str, TensorType] = {}
     for value in (program.input, *(setting.value for setting in program.settings)):
         _define(known, value)

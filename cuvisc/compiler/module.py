@@ -19,7 +19,6 @@ from cuvisc.language.node import Node
 from cuvisc.language.types import TensorType, parse_type
 from cuvisc.schema.spec import thaw
 
-
 T = TypeVar("T")
 
 

@@ -29,6 +29,7 @@ class Opaque(Op):
     """A node whose body is plain torch: computed by the node itself, exported through torch's own exporter."""
 
     name = "opaque"
+    pixelwise = False
 
 
 OPAQUE = Opaque()

@@ -1,4 +1,4 @@
-"""Affine maps of spectra in float64, ``y = (x - center) A + offset``: composed by fusion, and carrying statistics. NumPy only."""
+"""Affine maps of spectra in float64: composed by fusion, and carrying statistics. NumPy only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Array: TypeAlias = NDArray[np.float64]
 class AffineMap:
     """``y = (x - center) A + offset`` over the last axis.
 
-    ``matrix`` is a scalar ``[]`` or a diagonal ``[C]`` (both elementwise), or a full ``[C,K]``. ``center`` and ``offset``
-    are scalars or vectors that broadcast over the bands. Everything is float64.
+    The matrix is a scalar ``[]`` or a diagonal ``[C]`` (both elementwise), or a full ``[C,K]``. Center and offset are
+    scalars or vectors that broadcast over the bands. Everything is float64.
     """
 
     matrix: Array

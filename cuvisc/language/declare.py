@@ -6,17 +6,18 @@ Pure Python, so that the catalogue, monitors and data modules use the same words
 
 from __future__ import annotations
 
+import inspect
 import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, dataclass_transform, get_args, get_origin
+from typing import Any, ClassVar, get_args, get_origin
 
 from .choose import Choose
 from .types import parse_type
 
-REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "required"})()
+REQUIRED: Any = object()
 Unit = str | None
 
 
@@ -54,7 +55,9 @@ class Parameter:
             wanted = describe_annotation(self.annotation)
             raise ParameterError(f"{owner}: `{self.name}` wants {wanted}, got {value!r}")
         if self.choices and value not in self.choices:
-            raise ParameterError(f"{owner}: `{self.name}` is one of {', '.join(map(str, self.choices))}, got {value!r}")
+            raise ParameterError(
+                f"{owner}: `{self.name}` is one of {', '.join(map(str, self.choices))}, got {value!r}"
+            )
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._check_bounds(owner, value)
         return value
@@ -72,7 +75,7 @@ class Parameter:
                 raise ParameterError(f"{owner}: `{self.name}` must be {sign} {bound:g}, got {value:g}")
 
 
-def Param(  # noqa: N802 - reads as a word of the declaration language
+def Param(
     default: Any = REQUIRED,
     doc: str = "",
     *,
@@ -95,7 +98,9 @@ class Port:
     unit: Unit | Choose[Unit] = None
 
     def __post_init__(self) -> None:
-        texts = [self.type] if isinstance(self.type, str) else [*self.type.cases.values(), self.type.otherwise]
+        texts = (
+            [self.type] if isinstance(self.type, str) else [*self.type.cases.values(), self.type.otherwise]
+        )
         for text in texts:
             parse_type(text)
 
@@ -109,8 +114,8 @@ class Out(Port):
 
 
 @dataclass(frozen=True)
-class State:
-    """A tensor that fitting fills; ``trainable`` state moves in phase 2 where the node is trainable."""
+class StateTensor:
+    """A tensor that fitting fills."""
 
     type: str
     doc: str = ""
@@ -120,6 +125,11 @@ class State:
         parse_type(self.type)
 
 
+def State(type: str, doc: str = "", *, trainable: bool = False) -> Any:
+    """Declare fitted state; ``trainable`` state moves in phase 2 where the node is trainable."""
+    return StateTensor(type, doc, trainable)
+
+
 @dataclass
 class Declaration:
     """Everything a class body declares, in the order it was written; collected along the bases."""
@@ -127,14 +137,13 @@ class Declaration:
     params: dict[str, Parameter] = field(default_factory=dict)
     inputs: dict[str, In] = field(default_factory=dict)
     outputs: dict[str, Out] = field(default_factory=dict)
-    state: dict[str, State] = field(default_factory=dict)
+    state: dict[str, StateTensor] = field(default_factory=dict)
 
     def defaults(self) -> dict[str, Any]:
         """Defaults of the optional parameters."""
         return {name: p.default for name, p in self.params.items() if not p.required}
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(Param,))
 class Declared:
     """Base of everything a spec can name: nodes, leaves, monitors, data modules."""
 
@@ -144,7 +153,7 @@ class Declared:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        inherited = super(cls, cls).declaration
+        inherited = next(base for base in cls.__mro__[1:] if issubclass(base, Declared)).declaration
         made = Declaration(
             dict(inherited.params), dict(inherited.inputs), dict(inherited.outputs), dict(inherited.state)
         )
@@ -159,7 +168,7 @@ class Declared:
                 made.inputs[name] = value
             elif isinstance(value, Out):
                 made.outputs[name] = value
-            elif isinstance(value, State):
+            elif isinstance(value, StateTensor):
                 made.state[name] = value
                 delattr(cls, name)
         cls.declaration = made
@@ -200,7 +209,7 @@ def _named(parameter: Parameter, name: str, annotation: Any) -> Parameter:
 
 
 def _own_annotations(cls: type) -> dict[str, Any]:
-    own = cls.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(cls)
     if not any(isinstance(note, str) for note in own.values()):
         return dict(own)
     hints = typing.get_type_hints(cls)
@@ -209,9 +218,11 @@ def _own_annotations(cls: type) -> dict[str, Any]:
 
 def _coerce(value: Any, annotation: Any) -> Any:
     """A number written without a point is a float where a float is wanted, and a sequence a tuple or list."""
-    if annotation is float or (isinstance(annotation, types.UnionType) and float in get_args(annotation)):
-        if isinstance(value, int) and not isinstance(value, bool) and not _matches(value, annotation):
-            return float(value)
+    takes_float = annotation is float or (
+        isinstance(annotation, types.UnionType) and float in get_args(annotation)
+    )
+    if takes_float and type(value) is int and not _matches(value, annotation):
+        return float(value)
     if get_origin(annotation) is tuple and isinstance(value, list):
         return tuple(value)
     return value

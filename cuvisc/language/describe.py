@@ -1,4 +1,4 @@
-"""A declared class to its entry in the catalogue: a JSON Schema of its parameters, with ports and facts under ``x-cuvisc``."""
+"""A declared class to its entry in the catalogue: a JSON Schema of its parameters, ports and facts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def describe_parameter(parameter: Parameter) -> dict[str, Any]:
     if parameter.doc:
         schema["description"] = parameter.doc
     if not parameter.required:
-        schema["default"] = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        schema["default"] = (
+            list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        )
     return schema
 
 
@@ -85,11 +87,16 @@ def _edges(cls: type[Declared]) -> dict[str, Any]:
         several = {"anyOf": [reference, {"type": "array", "items": reference, "minItems": 1}]}
         inputs = {name: {**several, "description": port.doc} for name, port in ports.items()}
         return {
-            "parent": {**several, "description": "node read by the only input; several are concatenated by band"},
+            "parent": {
+                **several,
+                "description": "node read by the only input; several are concatenated by band",
+            },
             "inputs": {"type": "object", "properties": inputs, "additionalProperties": False},
         }
     if issubclass(cls, LeafNode):
-        return {"parent": {**reference, "description": "node this leaf reads; default: the one compatible node"}}
+        return {
+            "parent": {**reference, "description": "node this leaf reads; default: the one compatible node"}
+        }
     return {"enabled": {"type": "boolean", "default": True, "description": "false leaves this entry out"}}
 
 
@@ -110,7 +117,9 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             "statistics": choice_to_json(cls.statistics, _statistic),
             "mapping": choice_to_json(cls.mapping, lambda mapping: mapping),
             "constraints": [list(constraint) for constraint in cls.constraints],
-            "trainable": choice_to_json(Choose(cls.trained_by, {True: True}, otherwise=None), lambda fact: fact)
+            "trainable": choice_to_json(
+                Choose(cls.trained_by, {True: True}, otherwise=None), lambda fact: fact
+            )
             if cls.trained_by
             else None,
             "targets": dict(cls.targets),

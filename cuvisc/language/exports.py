@@ -1,4 +1,4 @@
-"""``from cuvisc.nodes import RXGlobal`` without a list of names: a package exposes the declared classes of its files."""
+"""``from cuvisc.nodes import RXGlobal`` without a list of names: a package exposes what its files declare."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def scan(package: str, base: type) -> Iterator[type]:
     for info in pkgutil.walk_packages(module.__path__, package + "."):
         loaded = importlib.import_module(info.name)
         for value in list(vars(loaded).values()):
-            if isinstance(value, type) and issubclass(value, base) and value.__module__ == info.name:
-                if not value.__name__.startswith("_"):
-                    yield value
+            defined_here = isinstance(value, type) and value.__module__ == info.name
+            if defined_here and issubclass(value, base) and not value.__name__.startswith("_"):
+                yield value
 
 
 def lazy_exports(package: str, base: type) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

@@ -21,18 +21,24 @@ class IncompatibleParent(ValueError):
     """A leaf attached to a node that lacks what the leaf reads."""
 
 
+class BatchError(ValueError):
+    """A batch without what a leaf reads, or with it in another shape; the message says which."""
+
+
 class LeafNode(Declared, nn.Module):
     """Base of losses, metrics and visualisations.
 
     ``compatible_parent_types``    node classes (or their names) the leaf accepts; empty accepts any;
     ``required_parent_attributes`` state the parent must hold, such as ``("components",)``;
-    ``needs``                      batch keys the leaf reads, such as ``("mask",)``.
+    ``needs``                      batch keys the leaf reads, such as ``("mask",)``; ``labels`` stands in for ``mask``;
+    ``reads_parent_input``         whether the batch must also hold ``parent_input``, what the parent was given.
     The single input port, if declared, says what type and unit the parent's output must have.
     """
 
     compatible_parent_types: ClassVar[tuple[type[Node] | str, ...]] = ()
     required_parent_attributes: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
+    reads_parent_input: ClassVar[bool] = False
     output: ClassVar[In] = In("float32[B,H,W,K]", "output of the parent")
 
     def __init__(self, **params: Any) -> None:
@@ -63,7 +69,8 @@ class LeafNode(Declared, nn.Module):
         missing = [name for name in cls.required_parent_attributes if not hasattr(parent, name)]
         if missing:
             raise IncompatibleParent(
-                f"{cls.__name__} reads {', '.join(f'`{m}`' for m in missing)} of its parent; {type(parent).__name__} has none"
+                f"{cls.__name__} reads {', '.join(f'`{m}`' for m in missing)} of its parent; "
+                f"{type(parent).__name__} has none"
             )
 
 
@@ -85,6 +92,10 @@ class MetricNode(LeafNode):
     """
 
     kind: ClassVar[str] = "metric"
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self._averages: dict[str, tuple[float, int]] = {}
 
     def update(self, parent_output: Tensor, batch: Batch) -> None:
         """Take in one batch."""
@@ -109,10 +120,6 @@ class MetricNode(LeafNode):
         self.reset()
         self.update(parent_output, batch)
         return self.compute()
-
-    def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
-        self._averages: dict[str, tuple[float, int]] = {}
 
 
 class VisualizationNode(LeafNode):

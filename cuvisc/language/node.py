@@ -1,7 +1,7 @@
 """A node: a torch module that declares its parameters, ports, state and statistics, and spells its mathematics once.
 
-A node's body (``forward``) is written in :mod:`cuvisc.language.ops`; plain torch is legal and opaque (it trains and exports,
-it does not fuse).
+A node's body (``forward``) is written in :mod:`cuvisc.language.ops`; plain torch is legal and opaque (it
+trains and exports, it does not fuse).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .choose import Choose, resolve
-from .declare import Declared, State
+from .declare import Declared, StateTensor
 from .statistics import Result, Statistic
 from .types import parse_type
 
@@ -41,7 +41,7 @@ class Node(Declared, nn.Module):
     """
 
     kind: ClassVar[str] = "node"
-    statistics: ClassVar[Statistic | None | Choose[Statistic | None]] = None
+    statistics: ClassVar[Statistic | Choose[Statistic | None] | None] = None
     mapping: ClassVar[Mapped | Choose[Mapped]] = None
     trained_by: ClassVar[str | None] = None
     constraints: ClassVar[tuple[tuple[str, str, str], ...]] = ()
@@ -109,7 +109,8 @@ class Node(Declared, nn.Module):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.requires_initial_fit and not self.fitted:
             raise NotFittedError(
-                f"{type(self).__name__} has not been fitted: run phase 1 (`cuvisc train`, `graph.train`) before asking for its output"
+                f"{type(self).__name__} has not been fitted: run phase 1 (`cuvisc train`, `graph.train`) "
+                "before asking for its output"
             )
         return super().__call__(*args, **kwargs)
 
@@ -123,7 +124,7 @@ class Node(Declared, nn.Module):
         self.fitted = self.fitted or all(prefix + name in state_dict for name in self.declaration.state)
 
 
-def _torch_dtype(state: State) -> torch.dtype:
+def _torch_dtype(state: StateTensor) -> torch.dtype:
     dtype = getattr(torch, parse_type(state.type).dtype)
     assert isinstance(dtype, torch.dtype)
     return dtype

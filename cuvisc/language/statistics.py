@@ -1,7 +1,9 @@
-"""The statistics a node may ask phase 1 for: how they accumulate, merge, and follow through an affine map. NumPy, float64.
+"""The statistics a node may ask phase 1 for: how they accumulate, merge, and follow through an affine map.
 
-A node declares what it needs, ``statistics = Moments(of="cube")``, and receives the result in ``solve``. Pixels with a band
-that is not finite take no part; their number is kept.
+NumPy, float64.
+
+A node declares what it needs, ``statistics = Moments(of="cube")``, and receives the result in ``solve``.
+Pixels with a band that is not finite take no part; their number is kept.
 
 Gram matrices accumulate in float64 around a pilot mean. In float32 they lose the small eigenvalues on which an anomaly
 score rests: on measured scenes with a covariance condition of 1e8 a float32 Gram matrix is not even positive definite.
@@ -134,26 +136,27 @@ class MomentsAccumulator:
         self.excluded += excluded
         if not len(block):
             return
-        if self.shift is None:
-            self._start(_as_float64(block.mean(axis=0, dtype=np.float64)))
-        centered = block - self.shift
+        shift = self.shift
+        if shift is None:
+            shift = self._start(_as_float64(block.mean(axis=0, dtype=np.float64)))
+        centered = block - shift
         self.gram += centered.T @ centered
         self.total += centered.sum(axis=0)
         self.count += len(block)
 
-    def _start(self, shift: Array) -> None:
+    def _start(self, shift: Array) -> Array:
         self.shift = shift
         self.total = np.zeros(len(shift))
         self.gram = np.zeros((len(shift), len(shift)))
+        return shift
 
     def merge(self, other: MomentsAccumulator) -> None:
         """Add what another accumulator has seen, moved to this one's shift; equals one joint accumulation."""
         self.excluded += other.excluded
         if other.shift is None:
             return
-        if self.shift is None:
-            self._start(other.shift)
-        delta = other.shift - self.shift
+        shift = self._start(other.shift) if self.shift is None else self.shift
+        delta = other.shift - shift
         cross = np.outer(delta, other.total)
         self.gram += other.gram + cross + cross.T + other.count * np.outer(delta, delta)
         self.total += other.total + other.count * delta

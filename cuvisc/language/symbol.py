@@ -1,7 +1,8 @@
 """Symbolic values: what a node's body is given when its mathematics is recorded instead of computed.
 
-Every op of the vocabulary accepts a :class:`Symbol` and records itself. Anything else done to one (a torch function, a method,
-an arithmetic operator) raises :class:`OpaqueBody`: the body is legal, but not made of ops alone.
+Every op of the vocabulary accepts a :class:`Symbol` and records itself. Anything else done to one (a torch
+function, a method, an arithmetic operator) raises :class:`OpaqueBody`: the body is legal, but not made of ops
+alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Symbol:
 
     __slots__ = ("recorder", "type", "value")
 
-    def __init__(self, recorder: Recorder, type: TensorType, value: Any) -> None:  # noqa: A002
+    def __init__(self, recorder: Recorder, type: TensorType, value: Any) -> None:
         self.recorder = recorder
         self.type = type
         self.value = value
@@ -61,5 +62,10 @@ def _refuse(name: str) -> Callable[..., NoReturn]:
     return operator
 
 
-for _name in "add radd sub rsub mul rmul truediv rtruediv matmul rmatmul pow neg getitem iter len bool float lt le gt ge".split():
+_OPERATORS = (
+    "add radd sub rsub mul rmul truediv rtruediv matmul rmatmul pow neg "
+    "getitem iter len bool float lt le gt ge"
+)
+
+for _name in _OPERATORS.split():
     setattr(Symbol, f"__{_name}__", _refuse(f"__{_name}__"))

@@ -53,7 +53,9 @@ def parse_type(text: str) -> TensorType:
     dtype, inside = match.groups()
     if dtype not in DTYPES:
         raise TypeTextError(f"`{dtype}` in `{text}` is not a dtype; one of {', '.join(DTYPES)}")
-    return TensorType(dtype, tuple(_parse_dim(part.strip(), text) for part in inside.split(",") if inside.strip()))
+    return TensorType(
+        dtype, tuple(_parse_dim(part.strip(), text) for part in inside.split(",") if inside.strip())
+    )
 
 
 def _parse_dim(part: str, text: str) -> Dim:

@@ -13,8 +13,9 @@ class BinaryDecider(Node):
 
     decision = x >= threshold, or sigmoid(x) >= threshold with ``apply_sigmoid``
 
-    The threshold has the unit of the input: a score or a probability; logits take ``apply_sigmoid: true`` and a probability as
-    threshold. NaN is never an anomaly. The threshold stays adjustable in the exported model as ``<node>.threshold``.
+    The threshold has the unit of the input: a score or a probability; logits take ``apply_sigmoid: true`` and
+    a probability as threshold. NaN is never an anomaly. The threshold stays adjustable in the exported model
+    as ``<node>.threshold``.
     """
 
     aliases = ("cuvis_ai.deciders.binary_decider.BinaryDecider",)

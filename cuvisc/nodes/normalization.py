@@ -7,7 +7,7 @@ import numpy as np
 from cuvisc.language import ops
 from cuvisc.language.choose import Choose
 from cuvisc.language.declare import In, Out, Param, State
-from cuvisc.language.node import Fitted, FitError, Node
+from cuvisc.language.node import FitError, Fitted, Node
 from cuvisc.language.statistics import BandExtrema, BandMoments, Extrema, Moments, Result
 
 
@@ -31,8 +31,9 @@ class MinMaxNormalizer(Node):
 
     y = (x - min) / max(max - min, eps)
 
-    Fitted over all training pixels and bands (scalars), or for every band with ``per_channel``. Nothing is clamped: values
-    beyond the training range fall outside [0, 1]. Without ``use_running_stats`` the extremes are those of each image and band.
+    Fitted over all training pixels and bands (scalars), or for every band with ``per_channel``. Nothing is
+    clamped: values beyond the training range fall outside [0, 1]. Without ``use_running_stats`` the extremes
+    are those of each image and band.
     """
 
     aliases = ("cuvis_ai.normalization.normalization.MinMaxNormalizer",)

@@ -6,15 +6,15 @@ import numpy as np
 
 from cuvisc.language import ops
 from cuvisc.language.declare import In, Out, Param, State
-from cuvisc.language.node import Fitted, FitError, Node
+from cuvisc.language.node import FitError, Fitted, Node
 from cuvisc.language.statistics import BandMoments, Moments, Result
 
 
 class TrainablePCA(Node):
     """Project spectra on their principal components.
 
-    z = (x - mean) W^T, rows of W the eigenvectors of the training covariance with the largest eigenvalues (Hotelling 1933);
-    with ``whiten``, z is divided by sqrt(variance + eps).
+    z = (x - mean) W^T, rows of W the eigenvectors of the training covariance with the largest eigenvalues
+    (Hotelling 1933); with ``whiten``, z is divided by sqrt(variance + eps).
 
     The sign of a component is fixed: its loading of largest magnitude is positive. Eigenvectors come from the float64
     covariance. The explained variance ratio is relative to the total variance of all bands.
@@ -28,7 +28,9 @@ class TrainablePCA(Node):
     whiten: bool = Param(False, "divide every score by its standard deviation")
     center: bool = Param(True, "subtract the training mean")
     eps: float = Param(1e-6, "added to a variance before its root is divided by", gt=0)
-    components = State("float32[n_components,C]", "principal axes as rows, orthonormal when fitted", trainable=True)
+    components = State(
+        "float32[n_components,C]", "principal axes as rows, orthonormal when fitted", trainable=True
+    )
     mean = State("float64[C]", "training mean, zero without center")
     explained_variance = State("float64[n_components]", "variance along every component, unbiased")
     explained_variance_ratio = State("float64[n_components]", "share of the total variance of all bands")
@@ -44,7 +46,9 @@ class TrainablePCA(Node):
             raise FitError(f"n_components is {self.n_components}, but the cube has {bands} bands")
         covariance = measured.covariance
         if not self.center:
-            covariance = covariance + np.outer(measured.mean, measured.mean) * measured.count / max(measured.count - 1, 1)
+            covariance = covariance + np.outer(measured.mean, measured.mean) * measured.count / max(
+                measured.count - 1, 1
+            )
         variances, vectors = np.linalg.eigh(covariance)
         variances, vectors = variances[::-1].clip(min=0), vectors[:, ::-1].T
         rank = int((variances > variances[0] * bands * np.finfo(np.float64).eps * 8).sum())

@@ -7,7 +7,7 @@ import numpy as np
 from cuvisc.language import ops
 from cuvisc.language.choose import Choose
 from cuvisc.language.declare import In, Out, Param, State
-from cuvisc.language.node import Fitted, FitError, Node
+from cuvisc.language.node import FitError, Fitted, Node
 from cuvisc.language.statistics import BandMoments, Moments, Result
 
 
@@ -16,20 +16,25 @@ class RXGlobal(Node):
 
     score(x) = (x - mu)^T (S + r I)^-1 (x - mu),  r = eps^2 trace(S) / C        Reed & Yu 1990
 
-    S is the unbiased covariance of the training pixels, factored in float64 (Cholesky); what is applied is the whitening
-    matrix, so that a score is a sum of squares and never negative. ``eps`` is a relative standard deviation: differences
-    between bands smaller than eps times the typical deviation count as rounding of float32 cubes, not as background
-    structure. Where the covariance is well conditioned the ridge changes nothing; a constant or repeated band stays finite.
+    S is the unbiased covariance of the training pixels, factored in float64 (Cholesky); what is applied is
+    the whitening matrix, so that a score is a sum of squares and never negative. ``eps`` is a relative
+    standard deviation: differences between bands smaller than eps times the typical deviation count as
+    rounding of float32 cubes, not as background structure. Where the covariance is well conditioned the ridge
+    changes nothing; a constant or repeated band stays finite.
     """
 
     aliases = ("cuvis_ai.anomaly.rx_detector.RXGlobal", "cuvis_ai.anomaly.rx.RXGlobal")
     cube = In("float32[B,H,W,C]", "spectra, any unit")
     scores = Out("float32[B,H,W,1]", "squared Mahalanobis distance, unitless, >= 0", unit="scores")
-    eps: float = Param(1e-6, "smallest deviation resolved, relative to the typical one; the ridge is its square", gt=0, lt=1)
+    eps: float = Param(
+        1e-6, "smallest deviation resolved, relative to the typical one; the ridge is its square", gt=0, lt=1
+    )
     trainable_stats: bool = Param(False, "let phase 2 move mu and the whitening matrix")
     cache_inverse: bool = Param(True, "accepted for compatibility; the whitening matrix is always kept")
     mu = State("float64[C]", "background mean", trainable=True)
-    whitening = State("float64[C,C]", "A with A A^T = (S + r I)^-1, upper triangular when fitted", trainable=True)
+    whitening = State(
+        "float64[C,C]", "A with A A^T = (S + r I)^-1, upper triangular when fitted", trainable=True
+    )
     statistics = Moments(of="cube")
     trained_by = "trainable_stats"
 
@@ -49,7 +54,8 @@ class RXGlobal(Node):
             lower = np.linalg.cholesky(covariance + ridge * np.eye(bands))
         except np.linalg.LinAlgError:
             raise FitError(
-                f"the covariance of {bands} bands is singular beyond eps={self.eps:g}; raise eps or remove repeated bands"
+                f"the covariance of {bands} bands is singular beyond eps={self.eps:g}; "
+                "raise eps or remove repeated bands"
             ) from None
         return {"mu": measured.mean, "whitening": np.linalg.inv(lower).T}
 
@@ -69,7 +75,9 @@ class RXLogitHead(Node):
     scores = In("float32[B,H,W,1]", "anomaly scores", unit="scores")
     logits = Out("float32[B,H,W,1]", "log odds of an anomaly", unit="logits")
     init_scale: float = Param(1.0, "scale before training, 1 / score")
-    init_bias: float | None = Param(None, "bias before training, a score; null: mean + 2 std of the training scores")
+    init_bias: float | None = Param(
+        None, "bias before training, a score; null: mean + 2 std of the training scores"
+    )
     trainable: bool = Param(True, "let phase 2 move scale and bias")
     scale = State("float64[1]", "logits for every unit of score", trainable=True)
     bias = State("float64[1]", "score at which an anomaly is as likely as not", trainable=True)

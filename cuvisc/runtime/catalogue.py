@@ -50,7 +50,10 @@ def build_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "version": {"type": "integer", "minimum": 1, "maximum": VERSION, "default": VERSION},
-            "defaults": {"type": "array", "description": "files composed into this spec, in order; _self_ is this file"},
+            "defaults": {
+                "type": "array",
+                "description": "files composed into this spec, in order; _self_ is this file",
+            },
             "graph": _graph_schema(),
             **{section: _section(section, kind) for section, kind in SECTION_KINDS.items()},
             "training": training_schema(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +48,6 @@ def _export(operation: Operation, opset: int) -> onnx.ModelProto:
     sample = tuple(torch.ones(2, 3, 4, _bands(operation, i)) for i in range(len(operation.inputs)))
     batch, rows, columns = (torch.export.Dim(name) for name in ("B", "H", "W"))
     shapes = tuple({0: batch, 1: rows, 2: columns} for _ in sample)
-    buffer = io.BytesIO()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -57,14 +55,13 @@ def _export(operation: Operation, opset: int) -> onnx.ModelProto:
                 wrapper, sample, dynamo=True, dynamic_shapes=(shapes,), opset_version=opset, verbose=False
             )
         assert program is not None
-        program.save(buffer, external_data=False)
+        model = program.model_proto
     except Exception as error:
         reason = str(error).strip().splitlines()
         raise NotExportable(
             f"`{operation.origin[0]}` is written in plain torch and torch cannot export it to ONNX"
             + (f": {reason[0]}" if reason else "")
         ) from error
-    model = onnx.load_from_string(buffer.getvalue())
     found = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return model if found == opset else version_converter.convert_version(model, opset)
 
@@ -73,7 +70,7 @@ def _bands(operation: Operation, index: int) -> int:
     return int(operation.attributes["bands"][index])
 
 
-def _positional(module: "nn.Module", ports: tuple[str, ...]) -> "nn.Module":
+def _positional(module: nn.Module, ports: tuple[str, ...]) -> nn.Module:
     import torch
 
     class Positional(torch.nn.Module):

@@ -1,4 +1,4 @@
-"""Program to torch: evaluates the ops in any float dtype. In float64 this is the reference that exports are compared with."""
+"""Program to torch: evaluates the ops in any float dtype; in float64, the reference of every export."""
 
 from __future__ import annotations
 

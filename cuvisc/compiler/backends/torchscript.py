@@ -1,4 +1,4 @@
-"""Program to TorchScript: the torch evaluation of the program, traced; bytes depend on the program alone.
+"""Program to TorchScript: the torch evaluation of the program, traced.
 
 Thin on purpose: torch announces the end of ``torch.jit``.
 """
@@ -25,7 +25,7 @@ def generate_torchscript(program: Program, dtype: str) -> bytes:
     cube = torch.from_numpy(np.ones((*_SAMPLE, int(program.input.type.dims[-1])), dtype=dtype))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(module, (cube,), strict=False, check_trace=False)
+        traced = torch.jit.trace(module, (cube,), strict=False, check_trace=False)  # type: ignore[no-untyped-call]
     buffer = io.BytesIO()
     torch.jit.save(traced, buffer)
     return _reproducible(buffer.getvalue())

@@ -1,8 +1,9 @@
 """Choose how an affine map of the cube is written for float32, by a bound on its rounding error known at compile time.
 
-The folded form x A + b is one multiplication, but where the cube lies far from zero compared with its spread, x A and b are
-large and cancel. The centred form (x - m32) A + (m32 - m) A subtracts a float32 mean first and gives back, exactly, what
-rounding the mean lost. The bound is the expected rounding error of an output relative to the output's own size:
+The folded form x A + b is one multiplication, but where the cube lies far from zero compared with its spread,
+x A and b are large and cancel. The centred form (x - m32) A + (m32 - m) A subtracts a float32 mean first and
+gives back, exactly, what rounding the mean lost. The bound is the expected rounding error of an output
+relative to the output's own size:
 
     bound = 2 sqrt(mean_k (e_k / s_k)^2),  e = 2^-24 (E|x - center| |A| + |offset|),  s_k = sqrt(E y_k^2)
 
@@ -38,7 +39,10 @@ class Certificate:
 
 
 def center_affine(program: Program, profile: BandMoments | None) -> tuple[Program, tuple[Certificate, ...]]:
-    """Write every band-mixing map of the cube in the cheapest form whose bound holds; ``profile`` are the cube's moments."""
+    """Write every band-mixing map of the cube in the cheapest form whose bound holds.
+
+    ``profile`` are the moments of the training cubes; without them nothing changes.
+    """
     if profile is None:
         return program, ()
     certificates: list[Certificate] = []

@@ -15,6 +15,7 @@ import numpy as np
 
 from cuvisc.compiler.ir import Operation, Program, Value
 from cuvisc.compiler.passes.fold_constants import drop_unread
+from cuvisc.language.affine import Array
 from cuvisc.language.ops.affine import AFFINE
 from cuvisc.language.ops.elementwise import AT_LEAST, AT_MOST, LOGIT
 from cuvisc.language.ops.op import Op
@@ -60,10 +61,12 @@ def _single_slope(operation: Operation) -> float | None:
 
 
 def _fold(comparison: Operation, source: Operation) -> tuple[Operation, Operation]:
-    values, threshold = comparison.inputs
+    _, threshold = comparison.inputs
+    op: Op
     slope = _single_slope(source)
     if slope is None:
-        op, constants, compare = LOGIT, {}, comparison.op
+        op, compare = LOGIT, comparison.op
+        constants: dict[str, Array] = {}
     else:
         affine = source.affine
         assert affine is not None

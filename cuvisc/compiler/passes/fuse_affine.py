@@ -12,8 +12,8 @@ from cuvisc.language.affine import AffineMap
 def fuse_affine(program: Program) -> Program:
     """Fold every affine map into the affine maps that read it, where that saves arithmetic.
 
-    A map is folded when nothing but affine maps reads it; a map that mixes bands only into a single reader, and only while
-    the composed matrix is not larger than the two it replaces.
+    A map is folded when nothing but affine maps reads it; a map that mixes bands only into a single reader,
+    and only while the composed matrix is not larger than the two it replaces.
     """
     while (pair := _next_pair(program)) is not None:
         inner, outer = pair
@@ -37,7 +37,8 @@ def _next_pair(program: Program) -> tuple[Operation, Operation] | None:
 
 def _worthwhile(program: Program, inner: Operation, outer: Operation) -> bool:
     first, second = inner.affine, outer.affine
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     readers = program.consumers(inner.output.name)
     if first.elementwise:
         return all(reader.affine is not None for reader in readers)
@@ -52,7 +53,8 @@ def _size(affine: AffineMap) -> int:
 
 def _compose(inner: Operation, outer: Operation) -> Operation:
     first, second = inner.affine, outer.affine
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     origin = inner.origin + tuple(node for node in outer.origin if node not in inner.origin)
     return replace(
         outer,

@@ -17,8 +17,8 @@ from .op import OnnxBuilder, Op, OpError, apply
 class Affine(Op):
     """y = (x - center) A + offset over the last axis.
 
-    The center is rounded to the dtype of x and what rounding lost returns through the offset, so that float32 data around a
-    large offset keeps its small differences.
+    The center is rounded to the dtype of x and what rounding lost returns through the offset, so that float32
+    data around a large offset keeps its small differences.
     """
 
     name = "affine"
@@ -45,7 +45,7 @@ class Affine(Op):
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
         (x,) = values
         matrix, center, offset = constants["matrix"], constants["center"], constants["offset"]
-        near = center.to(x.dtype)
+        near: Tensor = center.to(x.dtype)
         if center.dtype != x.dtype:
             lost = near.to(center.dtype) - center
             offset = offset + _linear(lost.expand(matrix.shape[:1]), matrix.to(center.dtype))
@@ -68,7 +68,7 @@ class Affine(Op):
 
 
 def _linear(x: Tensor, matrix: Tensor) -> Tensor:
-    return x @ matrix if matrix.ndim == 2 else x * matrix
+    return torch.matmul(x, matrix) if matrix.ndim == 2 else torch.mul(x, matrix)
 
 
 def _agree(bands: Dim, size: int, what: str) -> None:

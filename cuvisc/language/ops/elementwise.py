@@ -17,7 +17,9 @@ from .op import OnnxBuilder, Op, apply, broadcast
 class Elementwise(Op):
     """An op on one or two values that broadcast; the result has ``result`` as dtype, or that of the first value."""
 
-    def __init__(self, name: str, function: Callable[..., Tensor], operator: str, result: str | None = None) -> None:
+    def __init__(
+        self, name: str, function: Callable[..., Tensor], operator: str, result: str | None = None
+    ) -> None:
         self.name = name  # type: ignore[misc]
         self._function = function
         self._operator = operator

@@ -1,7 +1,7 @@
 """What an op is: a type rule, its torch computation and its ONNX spelling, side by side.
 
-``apply`` computes when it is given tensors and records when it is given symbols, so that one body of a node serves training,
-the float64 reference, shape inference, fusion, TorchScript and ONNX.
+``apply`` computes when it is given tensors and records when it is given symbols, so that one body of a node
+serves training, the float64 reference, shape inference, fusion, TorchScript and ONNX.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ class OnnxBuilder(Protocol):
 
 
 class Op:
-    """One primitive. Subclasses are stateless; ``constants`` are tensors known at compile time, ``attributes`` plain data."""
+    """One primitive; stateless. ``constants`` are tensors known at compile time, ``attributes`` plain data."""
 
     name: ClassVar[str] = ""
+    pixelwise: ClassVar[bool] = True
+    """Whether every output pixel depends on its own input pixel alone, so that an image may be cut into strips."""
 
     def infer(
         self, types: Sequence[TensorType], constants: Mapping[str, Any], attributes: Mapping[str, Any]
@@ -51,7 +53,10 @@ class Op:
 
 
 def apply(
-    op: Op, values: Sequence[Any], constants: Mapping[str, Any] | None = None, attributes: Mapping[str, Any] | None = None
+    op: Op,
+    values: Sequence[Any],
+    constants: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Any:
     """Compute ``op`` on tensors, or record it on symbols.
 

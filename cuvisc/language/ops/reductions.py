@@ -32,6 +32,8 @@ class SquaredNorm(Op):
 class ImageExtremum(Op):
     """Smallest or largest value of every band over the pixels of one image: [B,H,W,C] to [B,1,1,C]."""
 
+    pixelwise = False
+
     def __init__(self, name: str, operator: str) -> None:
         self.name = name  # type: ignore[misc]
         self._operator = operator

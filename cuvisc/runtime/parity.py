@@ -1,0 +1,119 @@
+"""The proof of an export: real pixels in several image sizes, what the reference makes of them and what targets do.
+
+The reference is the program as the nodes spell it, before any fusion, evaluated in float64 on the cube as
+float32 holds it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cuvisc.compiler.backends.torch_program import ProgramModule
+from cuvisc.compiler.ir import Program
+from cuvisc.runtime.comparison import Tolerance, compare_outputs
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+Target: TypeAlias = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
+
+SIZES = ((1, 1, 1), (1, 7, 5), (2, 12, 16))
+
+
+@dataclass(frozen=True)
+class ParityCase:
+    """One batch of cubes in the model's own dtype, and the reference's outputs."""
+
+    name: str
+    cube: NDArray[Any]
+    expected: Arrays
+
+
+def make_cases(program: Program, sample: NDArray[Any]) -> list[ParityCase]:
+    """Cases of every size, filled from ``sample`` [N,C]; float cubes get one pixel that is not a number."""
+    reference = ProgramModule(program, torch.float64).eval()
+    cases = []
+    for batch, rows, columns in SIZES:
+        cube = np.resize(sample, (batch, rows, columns, sample.shape[-1]))
+        if cube.dtype.kind == "f" and rows > 1:
+            cube[0, 0, 0, 0] = np.nan
+        cases.append(ParityCase(f"{batch}x{rows}x{columns}", cube, evaluate(reference, exact_cube(cube))))
+    return cases
+
+
+def exact_cube(cube: NDArray[Any]) -> NDArray[np.float64]:
+    """The numbers a float32 model sees, in float64."""
+    return cube.astype(np.float32).astype(np.float64)
+
+
+def evaluate(module: torch.nn.Module, cube: NDArray[Any]) -> Arrays:
+    """Outputs of a torch module on a cube, as NumPy arrays."""
+    with torch.no_grad():
+        return {name: value.numpy() for name, value in module(torch.from_numpy(cube)).items()}
+
+
+def replay(
+    cases: Sequence[ParityCase], targets: Mapping[str, Target], tolerance: Tolerance
+) -> dict[str, Any]:
+    """Run every case through every target; the evidence that ``parity.json`` keeps.
+
+    ``max_relative_error`` is |difference| / max(|reference|, rms of the reference), over all measured outputs.
+    """
+    results, relative, flipped = [], 0.0, 0
+    for target, run in targets.items():
+        for case in cases:
+            got = dict(run(case.cube))
+            measured = compare_outputs(case.expected, got, tolerance)
+            results.append({"target": target, "case": case.name, "outputs": [m.to_json() for m in measured]})
+            relative = max(
+                relative, *(_relative(case.expected[n], got[n]) for n in case.expected if n in got)
+            )
+            flipped += sum(m.differing for m in measured if _counted(case.expected.get(m.output)))
+    return {
+        "reference": "float64 evaluation of the graph as its nodes spell it",
+        "tolerance": tolerance.to_json(),
+        "passed": not any(output["problem"] for result in results for output in result["outputs"]),
+        "max_relative_error": relative,
+        "flipped_decisions": flipped,
+        "results": results,
+    }
+
+
+def problems(evidence: Mapping[str, Any]) -> list[str]:
+    """One line for every output that failed."""
+    return [
+        f"{result['target']}, {result['case']}: `{output['output']}` {output['problem']}"
+        for result in evidence["results"]
+        for output in result["outputs"]
+        if output["problem"]
+    ]
+
+
+def pack_cases(cases: Sequence[ParityCase]) -> bytes:
+    """The cases as the bytes of an ``.npz``: ``<case>/input`` and ``<case>/<output>``."""
+    arrays: Arrays = {}
+    for case in cases:
+        arrays[f"{case.name}/input"] = case.cube
+        arrays |= {f"{case.name}/{name}": value for name, value in case.expected.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _counted(reference: NDArray[Any] | None) -> bool:
+    return reference is not None and reference.dtype.kind in "bui"
+
+
+def _relative(reference: NDArray[Any], value: NDArray[Any]) -> float:
+    finite = np.isfinite(reference)
+    if _counted(reference) or reference.shape != value.shape or not finite.any():
+        return 0.0
+    exact = reference[finite]
+    scale = np.maximum(np.abs(exact), np.sqrt(np.mean(exact**2)))
+    difference = np.abs(value[finite] - exact)
+    return float(np.divide(difference, scale, out=np.zeros_like(scale), where=scale > 0).max())
