@@ -38,14 +38,14 @@ class References:
         self.catalogue = catalogue
         self.diagnostics = diagnostics
         self.entries: dict[str, Facts] = {}
-        self.broken: set[str] = set()
+        self._misdeclared: set[str] = set()
         for node in spec.nodes:
             self._declare(node.id, node.type)
 
     def _declare(self, node: str, type_name: str) -> None:
         entry = self.catalogue.entry("node", type_name)
         if node == INPUT_NODE:
-            self.broken.add(node)
+            self._misdeclared.add(node)
             self.diagnostics.error(
                 "E108",
                 f"`nodes.{node}`: the name `{INPUT_NODE}` is taken: it stands for the cube that the graph reads",
@@ -53,7 +53,7 @@ class References:
                 label="choose another name",
             )
         elif entry is None:
-            self.broken.add(node)
+            self._misdeclared.add(node)
             self.diagnostics.error(
                 "E106",
                 f"`nodes.{node}`: there is no node type `{type_name}`",
@@ -64,7 +64,7 @@ class References:
             self.entries[node] = entry
 
     def first_output(self, node: str) -> ValueRef | None:
-        """What a node gives when no port is named; None when it is broken or gives nothing."""
+        """What a node gives when no port is named; None when its type is wrong or gives nothing."""
         if node not in self.entries:
             return None
         port = next(iter(self.entries[node]["outputs"]), None)
@@ -75,7 +75,7 @@ class References:
         span = self.spec.document.value_span(place.path)
         if reference.node == INPUT_NODE:
             return self._port_of_input(reference, place, span)
-        if reference.node in self.broken:
+        if reference.node in self._misdeclared:
             return None
         if reference.node not in self.entries:
             self._unknown_node(reference, place, span)

@@ -43,9 +43,7 @@ def wire(references: References) -> Wiring:
     for node in nodes:
         if node.id in references.entries:
             links = _Wirer(references, node, previous).links()
-            if links is None:
-                references.broken.add(node.id)
-            else:
+            if links is not None:
                 wiring.links[node.id] = links
         previous = node
     _sort(wiring, references)
@@ -187,7 +185,6 @@ def _sort(wiring: Wiring, references: References) -> None:
     for circle in circles:
         _report_circle(circle, reads, references)
         for name in circle:
-            references.broken.add(name)
             del wiring.links[name]
     wiring.order = tuple(wired[name] for name in order if name in wiring.links)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -66,12 +67,12 @@ class Parameter:
         if not math.isfinite(value):
             raise ParameterError(f"{owner}: `{self.name}` must be finite, got {value}")
         for bound, holds, sign in (
-            (self.gt, lambda b: value > b, ">"),
-            (self.ge, lambda b: value >= b, ">="),
-            (self.lt, lambda b: value < b, "<"),
-            (self.le, lambda b: value <= b, "<="),
+            (self.gt, operator.gt, ">"),
+            (self.ge, operator.ge, ">="),
+            (self.lt, operator.lt, "<"),
+            (self.le, operator.le, "<="),
         ):
-            if bound is not None and not holds(bound):
+            if bound is not None and not holds(value, bound):
                 raise ParameterError(f"{owner}: `{self.name}` must be {sign} {bound:g}, got {value:g}")
 
 

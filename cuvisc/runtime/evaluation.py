@@ -97,8 +97,9 @@ def evaluate_file(
 ) -> Evaluation:
     """Run a cube that has a mask (> 0 is an anomaly) and measure the scores and decisions.
 
-    Scores are the first output whose unit is scores, logits or probabilities, unless `score_output` names one; decisions
-    are the first output with that unit, or `scores >= threshold`. Pixels whose score is NaN are left out and counted.
+    Scores are the first output whose unit is scores, logits or probabilities, unless `score_output` names one;
+    decisions are the first output with that unit, or `scores >= threshold`. Pixels whose score is NaN are left out
+    and counted.
     """
     chosen = _choose_scores(predictor, score_output)
     decisions = None if threshold is not None else _first(predictor, (DECISIONS,))
@@ -166,11 +167,10 @@ def _choose_scores(predictor: Predictor, name: str | None) -> OutputFacts | None
     for facts in predictor.manifest.outputs:
         if facts.name == name:
             return facts
-    known = predictor.output_names
-    hint = did_you_mean(name, known)
+    hint = did_you_mean(name, predictor.output_names)
+    listed = ", ".join(f"`{known}`" for known in predictor.output_names)
     raise SpecError(
-        f"`{predictor.manifest.name}` has no output `{name}`; it has {', '.join(f'`{known_name}`' for known_name in known)}"
-        f"{f'. {hint}' if hint else ''}"
+        f"`{predictor.manifest.name}` has no output `{name}`; it has {listed}{f'. {hint}' if hint else ''}"
     )
 
 

@@ -86,11 +86,9 @@ class Predictor:
     ) -> Iterator[tuple[Block, NDArray[Any], Outputs]]:
         """Each block of the cube, its spectra [rows,columns,C] and the outputs there, in C order of the pixels."""
         self._check_bands(source)
-        feeds = self._threshold_feeds(thresholds or {})
-        dtype = source.dtype.name
-        if dtype not in ELEMENT_TYPES:
-            dtype = "float32"
+        dtype = source.dtype.name if source.dtype.name in ELEMENT_TYPES else "float32"
         self._open(dtype)
+        feeds = self._threshold_feeds(thresholds or {})
         for block, spectra in source.blocks(self._block_pixels(source)):
             feeds[self.manifest.input_name] = spectra.astype(dtype, copy=False)[np.newaxis]
             values = run_session(self._session, feeds)
@@ -148,10 +146,15 @@ class Predictor:
             )
 
     def _threshold_feeds(self, thresholds: Mapping[str, float]) -> dict[str, NDArray[Any]]:
-        return {
-            self.find_threshold(name).input: np.asarray(value, np.float32)
-            for name, value in thresholds.items()
-        }
+        optional = {value.name: value.shape for value in self._session.get_overridable_initializers()}
+        feeds = {}
+        for name, value in thresholds.items():
+            facts = self.find_threshold(name)
+            if facts.input not in optional:
+                path = self.artifact.folder / MODEL
+                raise VerificationError(f"{path} has no optional input `{facts.input}`, as the manifest says")
+            feeds[facts.input] = np.full(optional[facts.input], value, np.float32)
+        return feeds
 
     def find_threshold(self, name: str) -> ThresholdFacts:
         """The threshold named by its node, input or output; raises :class:`SpecError` with the known ones."""

@@ -23,8 +23,13 @@ def render_text(diagnostics: Diagnostics, color: bool = False) -> str:
 
 
 def render_json(diagnostics: Diagnostics) -> str:
-    """The findings as a JSON list of code, severity, message, label, help, file, line, column, length."""
-    return json.dumps([_as_dict(found) for found in diagnostics], indent=2, ensure_ascii=False)
+    """The findings as a JSON list; see `as_dicts`."""
+    return json.dumps(as_dicts(diagnostics), indent=2, ensure_ascii=False)
+
+
+def as_dicts(diagnostics: Diagnostics) -> list[dict[str, object]]:
+    """The findings as plain data: code, severity, message, label, help, file, line, column, length, notes."""
+    return [_as_dict(found) for found in diagnostics]
 
 
 def render_github(diagnostics: Diagnostics) -> str:

@@ -49,7 +49,8 @@ class Affine(Op):
         if center.dtype != x.dtype:
             lost = near.to(center.dtype) - center
             offset = offset + _linear(lost.expand(matrix.shape[:1]), matrix.to(center.dtype))
-        return _linear(x - near, matrix.to(x.dtype)) + offset.to(x.dtype)
+        result: Tensor = _linear(x - near, matrix.to(x.dtype)) + offset.to(x.dtype)
+        return result
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values
