@@ -1,0 +1,78 @@
+"""A batch, as the data module made it, to what leaves read of it: the truth, the cube, wavelengths. Knows no leaf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cuvisc.language.leaf import Batch, BatchError
+
+
+def find(batch: Batch, reader: str, *names: str) -> tuple[str, Tensor]:
+    """The first of the names that the batch holds, and its tensor; raises :class:`BatchError`."""
+    for name in names:
+        if batch.get(name) is not None:
+            return name, torch.as_tensor(batch[name])
+    wanted = f"`{names[0]}`" + "".join(f" (or `{name}`)" for name in names[1:])
+    held = ", ".join(name for name, value in batch.items() if value is not None) or "nothing"
+    raise BatchError(f"{reader} reads {wanted} of the batch, which holds {held}")
+
+
+def has_truth(batch: Batch) -> bool:
+    """Whether the batch says where the anomalies are."""
+    return batch.get("mask") is not None or batch.get("labels") is not None
+
+
+def truth(batch: Batch, output: Tensor, reader: str) -> Tensor:
+    """Where the anomalies are: ``mask`` > 0, else ``labels`` > 0, as bool [B,H,W,1]; raises :class:`BatchError`."""
+    name, mask = find(batch, reader, "mask", "labels")
+    return per_pixel(mask, name, output, reader).to(output.device) > 0
+
+
+def per_pixel(values: Tensor, name: str, output: Tensor, reader: str) -> Tensor:
+    """Values [B,H,W] or [B,H,W,1] as [B,H,W,1], checked against the output's B, H and W."""
+    shaped = values if values.ndim == 4 else values.unsqueeze(-1)
+    if shaped.shape != (*output.shape[:3], 1):
+        raise BatchError(
+            f"{reader}: `{name}` is {list(values.shape)}, but the output it is compared with is {list(output.shape)}; "
+            "they must agree in B, H and W"
+        )
+    return shaped
+
+
+def input_cube(batch: Batch, reader: str) -> Tensor:
+    """The graph's input [B,H,W,C], under either of its names; raises :class:`BatchError`."""
+    return find(batch, reader, "cube", "x")[1]
+
+
+def wavelengths(batch: Batch, bands: int) -> NDArray[np.float64] | None:
+    """Band centres in nanometres [C], where the batch has them for this many bands; of collated copies the first."""
+    found: Any = batch.get("wavelengths")
+    if found is None:
+        return None
+    centers = np.asarray(_on_cpu(found), dtype=np.float64)
+    if centers.ndim == 2:
+        centers = centers[0] if centers.shape[1] == bands else centers[:, 0]
+    return centers if centers.shape == (bands,) and np.isfinite(centers).all() else None
+
+
+def _on_cpu(values: Any) -> Any:
+    if isinstance(values, Tensor):
+        return values.detach().cpu().numpy()
+    if isinstance(values, (list, tuple)):
+        return [_on_cpu(value) for value in values]
+    return values
+
+
+def widened(values: Tensor) -> Tensor:
+    """Half precision and whole numbers as float32; float32 and float64 as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def array(values: Tensor) -> NDArray[Any]:
+    """A tensor as a NumPy array on the CPU, half precision widened."""
+    return np.asarray((widened(values) if values.is_floating_point() else values).detach().cpu().numpy())
