@@ -62,7 +62,7 @@ class TypedNode:
     input_types: Mapping[str, TypedPort]
     outputs: Mapping[str, TypedPort]
     dims: Mapping[str, Dim]
-    statistics: Mapping[str, str] | None
+    statistics: Facts | None
     mapping: str | None
     trainable: bool
     span: Span | None = field(default=None, repr=False, compare=False)

@@ -109,7 +109,8 @@ class _Planner:
     def visit(self, node: TypedNode) -> None:
         ready = max((self._ready[value] for value in node.reads()), default=0)
         if node.statistics is not None:
-            kind, of = node.statistics["kind"], node.inputs[node.statistics["of"]]
+            kind = node.statistics["kind"]
+            of = tuple(value for port in node.statistics["of"] for value in node.inputs[port])
             bases = self._bases_of(kind, of)
             ready = max(ready, 1 + max((self._ready[base] for base in bases), default=0))
             self._needs[node.id] = (kind, of, ready)

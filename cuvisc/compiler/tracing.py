@@ -5,13 +5,14 @@ A body that leaves the op vocabulary becomes one opaque operation that holds the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from cuvisc.compiler.graph import INPUT, INPUT_NODE, TypedGraph, TypedNode, ValueRef
+from cuvisc.compiler.graph import INPUT, TypedGraph, TypedNode, ValueRef
 from cuvisc.compiler.ir import Operation, Program, Setting, Value, verify
 from cuvisc.compiler.module import CompiledGraph, declared_type, name_outputs
 from cuvisc.language import ops
@@ -23,6 +24,10 @@ from cuvisc.language.types import Dim, TensorType
 
 class BodyError(TypeError):
     """A node's body contradicts the node's declaration."""
+
+
+class NotAffine(TypeError):
+    """A statistic was to be carried through a node that is not affine: the node's declared mapping is wrong."""
 
 
 class Opaque(Op):
@@ -90,6 +95,7 @@ class _Tape:
 def trace(module: CompiledGraph, graph: TypedGraph | None = None) -> Program:
     """Record the whole graph, or the part of it that ``graph`` keeps."""
     graph = graph or module.graph
+    module.eval()
     assert module.channels is not None, "bind the module before tracing it"
     tape = _Tape()
     cube = TensorType("float32", ("B", "H", "W", module.channels))
@@ -141,49 +147,55 @@ def _output_types(
 
 
 @torch.no_grad()
-def affine_image(
-    module: CompiledGraph, value: ValueRef, bases: Collection[ValueRef]
-) -> tuple[AffineMap, ValueRef] | None:
-    """``value`` as an affine map of one of ``bases``, through the fitted nodes between; None where it is not one."""
-    if value in bases:
-        return AffineMap.make(1.0), value
-    if value.node == INPUT_NODE:
-        return None
-    node = module.graph.by_id[value.node]
-    if len(node.inputs) != 1:
-        return None
-    (refs,) = node.inputs.values()
-    images = [affine_image(module, ref, bases) for ref in refs]
-    found = [image for image in images if image is not None]
-    if len(found) < len(refs) or len({base for _, base in found}) > 1:
-        return None
-    base = found[0][1]
-    widths = [module.widths[ref] for ref in refs]
-    joined = found[0][0]
-    if len(found) > 1:
-        bands = module.widths[base]
-        joined = concatenated(
-            [(image, bands, width) for (image, _), width in zip(found, widths, strict=True)]
-        )
-    step = _affine_body(module, node, value, sum(widths))
-    return None if step is None else (joined.then(step), base)
+def affine_image(module: CompiledGraph, of: Sequence[ValueRef], parts: Sequence[ValueRef]) -> AffineMap:
+    """The map from ``parts``, joined along the bands, to ``of``, joined likewise, through the fitted nodes between.
+
+    Raises :class:`NotAffine` where a node between is anything else.
+    """
+    module.eval()
+    starts = np.cumsum([0, *(module.widths[part] for part in parts)])
+
+    def image(value: ValueRef) -> AffineMap:
+        if value in parts:
+            return _selection(starts, parts.index(value))
+        node = module.graph.by_id.get(value.node)
+        if node is None or len(node.inputs) != 1:
+            raise NotAffine(f"{value} does not follow from {', '.join(map(str, parts))}")
+        (refs,) = node.inputs.values()
+        step = _affine_body(module, node, value, sum(module.widths[ref] for ref in refs))
+        return join(refs).then(step)
+
+    def join(values: Sequence[ValueRef]) -> AffineMap:
+        images = [(image(value), int(starts[-1]), module.widths[value]) for value in values]
+        return images[0][0] if len(images) == 1 else concatenated(images)
+
+    return join(of)
 
 
-def _affine_body(module: CompiledGraph, node: TypedNode, value: ValueRef, width: int) -> AffineMap | None:
-    """One node's body as a single affine map, None where it does anything else."""
+def _selection(starts: NDArray[np.int_], index: int) -> AffineMap:
+    """One of several joined parts, out of all of them."""
+    if len(starts) == 2:
+        return AffineMap.make(1.0)
+    return AffineMap.make(np.eye(starts[-1])[:, starts[index] : starts[index + 1]])
+
+
+def _affine_body(module: CompiledGraph, node: TypedNode, value: ValueRef, width: int) -> AffineMap:
+    """One node's body as a single affine map."""
     tape = _Tape()
     tape.node = node.id
     (port,) = node.inputs
     source = Symbol(tape, TensorType("float32", ("B", "H", "W", width)), "source")
     try:
         result = name_outputs(node, module.node(node.id).forward(**{port: source}))[value]
-    except OpaqueBody:
-        return None
+    except OpaqueBody as used:
+        raise NotAffine(f"{value} is computed with {used}") from used
     composed = AffineMap.make(1.0)
     name = "source"
     for operation in tape.operations:
         affine = operation.affine
         if affine is None or operation.inputs != (name,):
-            return None
+            raise NotAffine(f"{value} is computed with {operation.op.name}")
         composed, name = composed.then(affine), operation.output.name
-    return composed if result.value == name else None
+    if result.value != name:
+        raise NotAffine(f"{value} is not the end of a chain of affine ops")
+    return composed

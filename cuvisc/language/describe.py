@@ -142,8 +142,11 @@ def _port(port: Port) -> Mapping[str, Any]:
     }
 
 
-def _statistic(statistic: Statistic | None) -> dict[str, str] | None:
-    return None if statistic is None else {"kind": statistic.kind, "of": statistic.of}
+def _statistic(statistic: Statistic | None) -> dict[str, Any] | None:
+    if statistic is None:
+        return None
+    ports = (statistic.of,) if isinstance(statistic.of, str) else statistic.of
+    return {"kind": statistic.kind, "of": list(ports)}
 
 
 def _summary(doc: str) -> str:

@@ -24,9 +24,9 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class Statistic:
-    """Declared need of a node: the statistic named by ``kind`` of the value at the port ``of``."""
+    """Declared need of a node: the statistic named by ``kind`` of the values at one port or, joined, at several."""
 
-    of: str
+    of: str | tuple[str, ...]
     kind: ClassVar[str] = ""
 
 

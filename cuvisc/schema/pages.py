@@ -89,7 +89,7 @@ def _choice(value: Any) -> str:
         ]
         return ", ".join([*cases, f"else {_choice(value['otherwise']) or 'nothing'}"])
     if isinstance(value, Mapping) and "kind" in value:
-        return f"{value['kind']} of {value['of']}"
+        return f"{value['kind']} of {' with '.join(value['of'])}"
     return "yes" if value is True else str(value)
 
 
