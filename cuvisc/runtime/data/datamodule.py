@@ -20,10 +20,11 @@ Sample = dict[str, Any]
 class GraphDataModule(Declared, LightningDataModule):
     """Base of every data module.
 
-    Batches are dicts with `cube` (or `x`) [B,H,W,C] and optional `mask`, `labels` [B,H,W]. A subclass defines `samples(stage)`, or the loaders themselves as in Lightning. Samples keep the dtype of the data:
-    statistics are collected from it, and the graph casts. Where nothing is defined for `val`, the training samples
-    are validated on, and where nothing is for `test`, those of `val` are tested. Every batch is checked;
-    :class:`DataError` says what is wrong with it.
+    Batches are dicts with `cube` (or `x`) [B,H,W,C] and optional `mask`, `labels` [B,H,W]. A subclass defines
+    `samples(stage)`, or the loaders themselves as in Lightning. Samples keep the dtype of the data: statistics are
+    collected from it, and the graph casts. Where nothing is defined for `val`, the training samples are validated on,
+    and where nothing is for `test`, those of `val` are tested. Every batch is checked; :class:`DataError` says what is
+    wrong with it.
     """
 
     kind: ClassVar[str] = ""
