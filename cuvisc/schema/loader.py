@@ -96,7 +96,8 @@ class _TreeReader:
         if event.tag is not None:
             written = self.lines[span.line - 1][span.column - 1 :].split()[0]
             fact = f"tag `{written}` is not part of the spec language"
-            self.diagnostics.error("E012", fact, span, help="remove it")
+            place = Span(self.file, span.line, span.column, len(written))
+            self.diagnostics.error("E012", fact, place, help="remove it")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         before = self.values + self.aliased
