@@ -102,7 +102,7 @@ class _Attachment:
         elif not self._may_fit_a_broken_node(use):
             self.references.diagnostics.error(
                 "E305",
-                f"{self.name}: no node of this graph is one that {use.name} can stand on: it {_wishes(use)}",
+                f"{self.name} finds no node to stand on: {use.name} {_wishes(use)}",
                 span,
                 help=self._would_fit(use, ()),
             )
@@ -153,28 +153,30 @@ class _Attachment:
             return f"it can stand on {listed([value.node for value in fitting])}"
         catalogue = self.references.catalogue
         types = [name for name in catalogue.names("node") if _suits(use, Use(catalogue, "node", name, {}))]
-        return f"it stands on {listed(types)}" if types else ""
+        return f"it stands on nodes of type {listed(types)}" if types else ""
 
 
 def _refuses_node(use: Use, node: Use) -> str:
     """Why a leaf does not look at this type of node, whatever its output; "" when it does."""
     types: Sequence[str] = use.entry.get("parent_types", ())
     if types and node.name not in types:
-        return f"{use.name} looks at a {' or '.join(types)}, and this is a {node.name}"
+        return f"{use.name} looks at nodes of type {' or '.join(types)}, and this is of type {node.name}"
     state = node.entry.get("state", {})
     missing = [name for name in use.entry.get("parent_attributes", ()) if name not in state]
-    return f"{use.name} needs {listed(missing)}, which a {node.name} does not have" if missing else ""
+    return (
+        f"{use.name} needs {listed(missing)}, which nodes of type {node.name} do not have" if missing else ""
+    )
 
 
 def _wishes(use: Use) -> str:
     types: Sequence[str] = use.entry.get("parent_types", ())
     attributes: Sequence[str] = use.entry.get("parent_attributes", ())
     if types:
-        return f"looks at a {' or '.join(types)}"
+        return f"looks at nodes of type {' or '.join(types)}"
     if attributes:
         return f"needs a node with {listed(attributes)}"
     wanted = use.value(next(iter(use.inputs.values())))
-    unit = f" of {_either(wanted.unit)}" if wanted.unit else ""
+    unit = f" in {_either(wanted.unit)}" if wanted.unit else ""
     return f"wants {use.shown(wanted)}{unit}"
 
 

@@ -84,7 +84,7 @@ class PortCheck:
                     "E205",
                     f"`{name}` joins {self.wanted.dtype} cubes along the bands, got {part.type} from `{link.value}`",
                     link,
-                    help=self._suggestion(wanted, link),
+                    help=self._suggestion(wanted),
                 )
                 return None
             if not found.unit:
@@ -125,7 +125,7 @@ class PortCheck:
             "E203" if own and len(own) == len(differs) else "E201",
             f"{self._name(link)} wants {self._shown()}, got {given.type} from `{link.value}`{_unsaid(link)}",
             link,
-            help=self._suggestion(self.wanted, link),
+            help=self._suggestion(self.wanted),
             notes=tuple(dict.fromkeys(notes)),
         )
 
@@ -145,18 +145,20 @@ class PortCheck:
             f"got {given.unit} from `{link.value}`{_unsaid(link)}",
             link,
             help=unit_help(self.use, self.port, given.unit, self.known.references.catalogue)
-            or self._suggestion(self.wanted, link),
+            or self._suggestion(self.wanted),
         )
 
-    def _suggestion(self, wanted: Value, link: Link) -> str:
+    def _suggestion(self, wanted: Value) -> str:
         first = {
             node: next(iter(entry["outputs"]), "") for node, entry in self.known.references.entries.items()
         }
-        values = self.known.values.items()
-        alike = {
-            reference: value for reference, value in values if value.unit is None or wanted.unit is not None
+        taken = {link.value for link in self.links}
+        others = {
+            reference: value
+            for reference, value in self.known.values.items()
+            if reference not in taken and (value.unit is None or wanted.unit is not None)
         }
-        return fitting_value(alike, self.known.sizes, wanted, link.value, first)
+        return fitting_value(others, self.known.sizes, wanted, first)
 
     def _name(self, link: Link) -> str:
         return f"`{link.place.name}`" if not link.implicit else f"`{self.port}` of `{link.place.name}`"

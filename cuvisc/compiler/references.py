@@ -111,11 +111,11 @@ class References:
     def _unknown_port(self, reference: PortRef, ports: Sequence[str], place: Place, span: Span) -> None:
         assert reference.port is not None
         node = reference.node
-        owner = "the input of the graph" if node == INPUT_NODE else f"a {self.entries[node]['name']}"
+        owner = f"`{node}`" if node == INPUT_NODE else f"`{node}` ({self.entries[node]['name']})"
         have = f"it gives {listed([f'{node}.{port}' for port in ports])}" if ports else "it gives nothing"
         self.diagnostics.error(
             "E302",
-            f"`{place.name}` refers to `{reference}`, but `{node}` is {owner} without an output `{reference.port}`",
+            f"`{place.name}` refers to `{reference}`, but {owner} has no output `{reference.port}`",
             span,
             help=did_you_mean(str(reference), [f"{node}.{port}" for port in ports]) or have,
         )

@@ -14,15 +14,15 @@ from cuvisc.schema.catalogue import Catalogue
 
 
 def fitting_value(
-    values: Mapping[ValueRef, Value], sizes: Sizes, wanted: Value, refused: ValueRef, first: Mapping[str, str]
+    values: Mapping[ValueRef, Value], sizes: Sizes, wanted: Value, first: Mapping[str, str]
 ) -> str:
-    """ "did you mean `normalizer`?" for the nearest earlier value that fits for certain, "" when there is none.
+    """Ask whether the nearest earlier value was meant that fits for certain; "" when there is none.
 
     `first` maps nodes to their first output, which needs no port in a reference.
     """
     for reference, value in reversed(list(values.items())):
         found = fit(sizes, wanted, value)
-        if reference != refused and found.ok and not found.assumes:
+        if found.ok and not found.assumes:
             name = short_name(reference, first)
             unit = f" {value.unit}" if value.unit else ""
             return f"did you mean `{name}`?  it gives {sizes.resolve(value).type}{unit}"
@@ -50,7 +50,7 @@ def unit_help(use: Use, port: str, given: str, catalogue: Catalogue) -> str:
             return f"use `{other.name}`, which reads {given}"
     for other in others:
         if _reads(other, given) and _turns_into(other, wanted):
-            return f"put a `{other.name}` between: it reads {given} and gives {wanted.unit}"
+            return f"put `{other.name}` between: it reads {given} and gives {wanted.unit}"
     return ""
 
 

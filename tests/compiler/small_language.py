@@ -102,6 +102,11 @@ DEFINITIONS = dict(
                required=("class_count",)),
         define("node", "Relabel", {"classes": "int32[B,H,W,1]"}, {"mapped": "int32[B,H,W,1]"}),
         define("node", "Source", {}, {"noise": MAP}),
+        define("node", "Gain", {"cube": CUBE}, {"scaled": CUBE}, mapping="diagonal"),
+        define("node", "Mix", {"cube": CUBE}, {"mixed": ONE, "rest": CUBE}, mapping="affine"),
+        define("node", "Blur", {"cube": CUBE}, {"blurred": CUBE}),
+        define("node", "Pair", {"first": CUBE, "second": MAP}, {"distance": ONE},
+               statistics={"kind": "moments", "of": ["second", "first"]}),
         define("loss", "Orthogonality", {"output": MAP}, {}, params={"weight": 1.0},
                parent_types=["PCA"], parent_attributes=["components"]),
         define("loss", "BCE", {"output": ONE}, {}, params={"weight": 1.0}, units={"output": "logits"}),
@@ -115,7 +120,7 @@ SMALL = Catalogue({"$defs": DEFINITIONS})
 def read_spec(text: str) -> tuple[Spec, Diagnostics]:
     """The spec of a text that is assumed to fit the schema; its name is `graph.yaml`."""
     diagnostics = Diagnostics()
-    tree = load_tree(textwrap.dedent(text).strip("\n"), "graph.yaml", diagnostics)
+    tree = load_tree(textwrap.dedent(text).strip("\n").rstrip(), "graph.yaml", diagnostics)
     assert tree is not None, render_text(diagnostics)
     document = Document(tree, "graph.yaml", diagnostics.sources)
     data: dict[str, Any] = document.data
@@ -159,10 +164,15 @@ def checked(text: str, catalogue: Catalogue = SMALL, **options: Any) -> TypedGra
 
 
 def findings(text: str, **options: Any) -> str:
-    """Everything the compiler says about a text that must be wrong, or at least dubious."""
+    """Everything the compiler says about a text that is wrong, or at least dubious."""
     graph, said = check(text, **options)
     assert (graph is None) == ("error[" in said)
     return said
+
+
+def says(text: str) -> str:
+    """Text as a test writes it, without its margin."""
+    return textwrap.dedent(text).strip("\n").rstrip()
 
 
 def reference(text: str) -> PortRef:

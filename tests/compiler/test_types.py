@@ -1,0 +1,417 @@
+"""Types and units: what flows where, and what is said about what does not fit."""
+
+# ruff: noqa: E501 - terminal text is compared line by line, whole
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from small_language import SMALL, checked, findings, read_spec, says
+
+from cuvisc.compiler.check import check_graph
+
+
+def test_wrong_dtype() -> None:
+    """A value of another type is answered with both types and a node that fits."""
+    assert findings("""
+        nodes:
+          normalizer: {type: MinMax}
+          local: {type: Local}
+          decider: {type: Decider}
+          pca:
+            type: PCA
+            n_components: 3
+            inputs: {cube: decider}
+    """) == says("""
+        graph.yaml:8:20: error[E201]: `nodes.pca.inputs.cube` wants float32[B,H,W,C], got bool[B,H,W,1] from `decider.decisions`
+            8 |     inputs: {cube: decider}
+              |                    ^^^^^^^ did you mean `normalizer`?  it gives float32[B,H,W,C]
+        1 error
+    """)
+
+
+def test_wrong_dtype_by_order() -> None:
+    """An edge that nobody wrote is reported where the node begins."""
+    assert findings("""
+        nodes:
+          rx: {type: RX}
+          decider: {type: Decider}
+          pca: {type: PCA, n_components: 3}
+    """) == says("""
+        graph.yaml:4:3: error[E201]: `cube` of `nodes.pca` wants float32[B,H,W,C], got bool[B,H,W,1] from `decider.decisions`, which stands before it
+            4 |   pca: {type: PCA, n_components: 3}
+              |   ^^^ did you mean `input`?  it gives float32[B,H,W,C]
+        1 error
+    """)
+
+
+def test_sizes_say_where_they_come_from() -> None:
+    """A size that does not fit is traced to who said it."""
+    assert findings("""
+        graph:
+          name: sizes
+          input: {channels: 61}
+        nodes:
+          normalizer: {type: MinMax}
+          classes: {type: Classes, class_count: 4}
+    """) == says("""
+        graph.yaml:6:3: error[E201]: `cube` of `nodes.classes` wants float32[B,H,W,4], got float32[B,H,W,61] from `normalizer.normalized`, which stands before it
+            6 |   classes: {type: Classes, class_count: 4}
+              |   ^^^^^^^
+           note: graph.yaml:6:41: the 4 comes from `nodes.classes.class_count`
+            6 |   classes: {type: Classes, class_count: 4}
+              |                                         ^
+           note: graph.yaml:3:21: the 61 comes from `graph.input.channels`
+            3 |   input: {channels: 61}
+              |                     ^^
+        1 error
+    """)
+
+
+def test_two_inputs_of_different_size() -> None:
+    """One symbol has one size in all inputs of a node."""
+    assert findings("""
+        graph: {input: {channels: 61}}
+        nodes:
+          pca: {type: PCA, n_components: 3}
+          fuse: {type: Fuse, inputs: {first: input, second: pca}}
+    """) == says("""
+        graph.yaml:4:53: error[E203]: `nodes.fuse.inputs.second` wants float32[B,H,W,61], got float32[B,H,W,3] from `pca.scores`
+            4 |   fuse: {type: Fuse, inputs: {first: input, second: pca}}
+              |                                                     ^^^ did you mean `input`?  it gives float32[B,H,W,61]
+           note: graph.yaml:4:38: `first` makes C 61
+            4 |   fuse: {type: Fuse, inputs: {first: input, second: pca}}
+              |                                      ^^^^^
+           note: graph.yaml:1:27: the 61 comes from `graph.input.channels`
+            1 | graph: {input: {channels: 61}}
+              |                           ^^
+           note: graph.yaml:3:34: the 3 comes from `nodes.pca.n_components`
+            3 |   pca: {type: PCA, n_components: 3}
+              |                                  ^
+        1 error
+    """)
+
+
+def test_parameter_beyond_the_bands() -> None:
+    """A declared relation between a parameter and a size is held."""
+    assert findings("""
+        graph: {input: {channels: 61}}
+        nodes:
+          pca: {type: PCA, n_components: 80}
+    """) == says("""
+        graph.yaml:3:34: error[E204]: `nodes.pca`: PCA needs n_components <= C, but n_components is 80 and C is 61
+            3 |   pca: {type: PCA, n_components: 80}
+              |                                  ^^ at most 61
+           note: graph.yaml:1:27: its 61 comes from `graph.input.channels`
+            1 | graph: {input: {channels: 61}}
+              |                           ^^
+        1 error
+    """)
+
+
+def test_parameter_beyond_the_components_before() -> None:
+    """The limit may come from a parameter of another node."""
+    assert findings("""
+        nodes:
+          small: {type: PCA, n_components: 3}
+          large: {type: PCA, n_components: 5}
+    """) == says("""
+        graph.yaml:3:36: error[E204]: `nodes.large`: PCA needs n_components <= C, but n_components is 5 and C is 3
+            3 |   large: {type: PCA, n_components: 5}
+              |                                    ^ at most 3
+           note: graph.yaml:2:36: its 3 comes from `nodes.small.n_components`
+            2 |   small: {type: PCA, n_components: 3}
+              |                                    ^
+        1 error
+    """)
+
+
+def test_logits_for_probabilities() -> None:
+    """The help is a parameter of the node itself where one accepts the unit."""
+    assert findings("""
+        nodes:
+          rx: {type: RX}
+          head: {type: Head}
+          decider: {type: Decider, parent: head}
+    """) == says("""
+        graph.yaml:4:36: error[E202]: `nodes.decider.parent` wants scores or probabilities, got logits from `head.logits`
+            4 |   decider: {type: Decider, parent: head}
+              |                                    ^^^^ set `apply_sigmoid: true` to read logits
+        1 error
+    """)
+
+
+def test_scores_for_logits() -> None:
+    """A parameter that is set wrongly is set back."""
+    assert findings("""
+        nodes:
+          rx: {type: RX}
+          decider: {type: Decider, apply_sigmoid: true}
+    """) == says("""
+        graph.yaml:3:3: error[E202]: `values` of `nodes.decider` wants logits, got scores from `rx.scores`, which stands before it
+            3 |   decider: {type: Decider, apply_sigmoid: true}
+              |   ^^^^^^^ set `apply_sigmoid: false` to read scores
+        1 error
+    """)
+
+
+def test_logits_for_risk() -> None:
+    """Else the help is a node that turns one unit into the other."""
+    assert findings("""
+        nodes:
+          rx: {type: RX}
+          head: {type: Head}
+          risk: {type: Risk}
+    """) == says("""
+        graph.yaml:4:3: error[E202]: `values` of `nodes.risk` wants probabilities, got logits from `head.logits`, which stands before it
+            4 |   risk: {type: Risk}
+              |   ^^^^ put `Sigmoid` between: it reads logits and gives probabilities
+        1 error
+    """)
+
+
+def test_a_wrong_node_silences_what_reads_it() -> None:
+    """One mistake is one error, however much depends on it."""
+    assert findings("""
+        nodes:
+          rx: {type: RX}
+          head: {type: Head}
+          decider: {type: Decider}
+          relabel: {type: Relabel}
+          rx2: {type: RX, parent: [relabel, decider]}
+        loss_leaves:
+          bce: {type: BCE}
+        metric_leaves:
+          any: {type: Anything, parent: decider}
+    """) == says("""
+        graph.yaml:4:3: error[E202]: `values` of `nodes.decider` wants scores or probabilities, got logits from `head.logits`, which stands before it
+            4 |   decider: {type: Decider}
+              |   ^^^^^^^ set `apply_sigmoid: true` to read logits
+        1 error
+    """)
+
+
+def test_labels_are_not_joined() -> None:
+    """Only cubes of floats are joined along the bands."""
+    assert findings("""
+        nodes:
+          local: {type: Local}
+          relabel: {type: Relabel, parent: [local.rank, local.rank]}
+    """) == says("""
+        graph.yaml:3:37: error[E205]: `nodes.relabel.parent` names 2 values, but `classes` wants int32[B,H,W,1]: only cubes of floats are joined along the bands
+            3 |   relabel: {type: Relabel, parent: [local.rank, local.rank]}
+              |                                     ^^^^^^^^^^ name one
+        1 error
+    """)
+
+
+def test_joined_parts_have_one_dtype() -> None:
+    """Every part of a joined cube is a cube."""
+    assert findings("""
+        nodes:
+          local: {type: Local}
+          rx: {type: RX, parent: [input, local.rank]}
+    """) == says("""
+        graph.yaml:3:34: error[E205]: `nodes.rx.parent` joins float32 cubes along the bands, got int32[B,H,W,1] from `local.rank`
+            3 |   rx: {type: RX, parent: [input, local.rank]}
+              |                                  ^^^^^^^^^^
+        1 error
+    """)
+
+
+def test_joined_parts_have_one_unit() -> None:
+    """Scores and logits do not go into one cube."""
+    assert findings("""
+        nodes:
+          rx: {type: RX}
+          head: {type: Head}
+          rx2: {type: RX, parent: [rx, head]}
+    """) == says("""
+        graph.yaml:4:32: error[E205]: `nodes.rx2.parent` would join scores from `rx.scores` and logits from `head.logits` in one cube
+            4 |   rx2: {type: RX, parent: [rx, head]}
+              |                                ^^^^
+        1 error
+    """)
+
+
+def test_joined_bands_add_up() -> None:
+    """The sum of the bands is what is compared."""
+    assert findings("""
+        graph: {input: {channels: 61}}
+        nodes:
+          pca: {type: PCA, n_components: 3}
+          classes: {type: Classes, class_count: 61, parent: [pca, input]}
+    """) == says("""
+        graph.yaml:4:54: error[E201]: `nodes.classes.parent` wants float32[B,H,W,61], got float32[B,H,W,64] from `pca.scores` and `input.cube`
+            4 |   classes: {type: Classes, class_count: 61, parent: [pca, input]}
+              |                                                      ^^^
+           note: graph.yaml:4:41: the 61 comes from `nodes.classes.class_count`
+            4 |   classes: {type: Classes, class_count: 61, parent: [pca, input]}
+              |                                         ^^
+           note: graph.yaml:3:34: the 3 comes from `nodes.pca.n_components`
+            3 |   pca: {type: PCA, n_components: 3}
+              |                                  ^
+           note: graph.yaml:1:27: the 61 comes from `graph.input.channels`
+            1 | graph: {input: {channels: 61}}
+              |                           ^^
+        1 error
+    """)
+
+
+def test_a_target_that_cannot_express_a_node() -> None:
+    """What cannot be exported is said before any training; what no output needs is not exported."""
+    assert findings("""
+        graph: {outputs: [local]}
+        nodes:
+          local: {type: Local}
+          unused: {type: Local, parent: input}
+        metric_leaves:
+          any: {type: Anything, parent: unused}
+    """) == says("""
+        graph.yaml:3:3: warning[W401]: `nodes.local`: Local cannot be exported to onnx: it factors a matrix for every image
+            3 |   local: {type: Local}
+              |   ^^^^^
+        1 warning
+    """)
+
+
+def test_values_that_nobody_reads() -> None:
+    """A node without reader, leaf or output is most likely a mistake."""
+    assert findings("""
+        graph: {outputs: [rx]}
+        nodes:
+          rx: {type: RX}
+          pca: {type: PCA, n_components: 3, parent: input}
+    """) == says("""
+        graph.yaml:4:3: warning[W301]: `nodes.pca`: nothing reads `pca.scores`
+            4 |   pca: {type: PCA, n_components: 3, parent: input}
+              |   ^^^ name it in `graph.outputs`, or leave the node out
+        1 warning
+    """)
+
+
+def test_training_without_effect() -> None:
+    """Losses without weight, without trainable nodes, and trainable nodes without loss."""
+    assert findings("""
+        nodes:
+          pca: {type: PCA, n_components: 3}
+          trained: {type: PCA, n_components: 2, trainable: true}
+        loss_leaves:
+          nothing: {type: Orthogonality, parent: pca, weight: 0}
+    """) == says("""
+        graph.yaml:3:3: warning[W304]: `nodes.trained` is trainable, but no loss depends on it
+            3 |   trained: {type: PCA, n_components: 2, trainable: true}
+              |   ^^^^^^^
+        graph.yaml:5:3: warning[W302]: `loss_leaves.nothing`: nothing to train: no trainable node leads to `pca.scores`
+            5 |   nothing: {type: Orthogonality, parent: pca, weight: 0}
+              |   ^^^^^^^ set `trainable: true` on `pca`
+        graph.yaml:5:55: warning[W303]: `loss_leaves.nothing`: a loss of weight 0 has no effect
+            5 |   nothing: {type: Orthogonality, parent: pca, weight: 0}
+              |                                                       ^
+        3 warnings
+    """)
+
+
+def test_a_target_that_is_asked_for_must_express_every_node() -> None:
+    """The same fact is an error where the user wants that target."""
+    said = findings("nodes: {local: {type: Local}}", targets=["onnx"])
+    assert said == says("""
+        graph.yaml:1:9: error[E401]: `nodes.local`: Local cannot be exported to onnx: it factors a matrix for every image
+            1 | nodes: {local: {type: Local}}
+              |         ^^^^^
+        1 error
+    """)
+
+
+def test_types_flow_through_the_graph() -> None:
+    """Every value has a type; symbols of a declaration become numbers and symbols of the graph."""
+    graph = checked(
+        """
+        nodes:
+          normalizer: {type: MinMax}
+          pca: {type: PCA, n_components: 3}
+          both: {type: PCA, n_components: 4, parent: [pca, input]}
+          local: {type: Local, parent: normalizer}
+        """
+    )
+    assert {str(value): str(graph.port(value)) for value in graph.values()} == {
+        "input.cube": "float32[B,H,W,C]",
+        "normalizer.normalized": "float32[B,H,W,C]",
+        "pca.scores": "float32[B,H,W,3]",
+        "both.scores": "float32[B,H,W,4]",
+        "local.scores": "float32[B,H,W,1] scores",
+        "local.rank": "int32[B,H,W,1]",
+    }
+    assert str(graph.by_id["both"].input_types["cube"]) == "float32[B,H,W,C+3]"
+
+
+def test_the_data_may_say_how_many_bands_there_are() -> None:
+    """`channels` of the call is used where the spec says nothing, and not where it does."""
+    text = "nodes: {rx: {type: RX}}"
+    assert str(checked(text, channels=200).input) == "float32[B,H,W,200]"
+    assert str(checked("graph: {input: {channels: 61}}\n" + text, channels=200).input) == "float32[B,H,W,61]"
+
+
+def test_an_unknown_size_takes_the_first_number_it_meets() -> None:
+    """A node for four bands says that the cube has four, also through a sum; a later contradiction is an error."""
+    text = """
+        nodes:
+          classes: {type: Classes, class_count: 4}
+          local: {type: Local, parent: input}
+    """
+    assert str(checked(text).input) == "float32[B,H,W,4]"
+    summed = """
+        nodes:
+          pca: {type: PCA, n_components: 3}
+          classes: {type: Classes, class_count: 10, parent: [input, pca]}
+    """
+    assert str(checked(summed).input) == "float32[B,H,W,7]"
+    assert findings("""
+        nodes:
+          four: {type: Classes, class_count: 4}
+          five: {type: Classes, class_count: 5, parent: input}
+    """) == says("""
+        graph.yaml:3:49: error[E201]: `nodes.five.parent` wants float32[B,H,W,5], got float32[B,H,W,4] from `input.cube`
+            3 |   five: {type: Classes, class_count: 5, parent: input}
+              |                                                 ^^^^^
+           note: graph.yaml:3:38: the 5 comes from `nodes.five.class_count`
+            3 |   five: {type: Classes, class_count: 5, parent: input}
+              |                                      ^
+           note: graph.yaml:2:38: the 4 comes from `nodes.four.class_count`
+            2 |   four: {type: Classes, class_count: 4}
+              |                                      ^
+        1 error
+    """)
+
+
+def test_facts_are_resolved_by_the_parameters() -> None:
+    """Defaults are filled in, and every fact that depends on a parameter is settled."""
+    graph = checked(
+        "nodes: {pca: {type: PCA, n_components: 3, trainable: true}, head: {type: PCA, n_components: 2}}"
+    )
+    first, second = graph.nodes
+    assert (first.trainable, second.trainable) == (True, False)
+    assert second.params == {"trainable": False, "n_components": 2}
+    assert first.statistics == {"kind": "moments", "of": "cube"}
+    assert first.mapping == "affine"
+    assert second.dims == {"C": 3, "n_components": 2}
+
+
+def test_earlier_findings_are_kept_and_do_not_stop_a_sound_graph() -> None:
+    """Only its own errors make `check_graph` refuse."""
+    spec, diagnostics = read_spec("nodes: {rx: {type: RX}}")
+    diagnostics.error("E001", "something else", None)
+    assert check_graph(spec, SMALL, diagnostics) is not None
+    assert [found.code for found in diagnostics] == ["E001"]
+
+
+def test_nothing_heavy_is_imported() -> None:
+    """A graph is checked, planned and drawn without torch or NumPy."""
+    program = (
+        "import sys\n"
+        "import cuvisc.compiler.graph, cuvisc.compiler.check, cuvisc.compiler.plan, cuvisc.cli.show\n"
+        "print(sorted({'torch', 'numpy', 'lightning', 'onnx', 'onnxruntime'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
