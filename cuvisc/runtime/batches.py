@@ -1,0 +1,74 @@
+"""A training loader to what phase 1 reads: every sample once, in order, as pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, Subset
+
+from cuvisc.runtime.data.datamodule import EpochOrder
+
+
+def pixels_of(cube: Tensor) -> NDArray[Any]:
+    """Spectra [N,C] as NumPy, without a copy where memory allows, in the cube's own dtype."""
+    flat = cube.detach().reshape(-1, cube.shape[-1]).cpu()
+    return np.asarray((flat.float() if flat.dtype == torch.bfloat16 else flat).numpy())
+
+
+def phase_one_batches(loader: Any, rank: int = 0, world: int = 1, limit: int | None = None) -> Iterable[Any]:
+    """The batches phase 1 reads on one rank: all samples once, in order, none repeated to make shares even.
+
+    A plain DataLoader that shuffles or drops the last batch is read in order and to its end instead, so that
+    statistics depend on neither. A loader with a sampler of its own is read as it is, batches dealt out to the ranks.
+    """
+    ordered = _in_order(loader, rank, world)
+    if ordered is not None:
+        return ordered if limit is None else _Limited(ordered, limit)
+    return _Dealt(loader, rank, world, limit)
+
+
+def _in_order(loader: Any, rank: int, world: int) -> DataLoader[Any] | None:
+    if type(loader) is not DataLoader or type(loader.batch_sampler) is not BatchSampler:
+        return None
+    sampler = loader.sampler
+    plain = type(sampler) in (SequentialSampler, EpochOrder) or (
+        type(sampler) is RandomSampler and not sampler.replacement and sampler._num_samples is None
+    )
+    if not plain or not hasattr(loader.dataset, "__len__"):
+        return None
+    dataset = loader.dataset
+    share = dataset if world == 1 else Subset(dataset, range(rank, len(dataset), world))
+    return DataLoader(
+        share,
+        batch_size=loader.batch_size,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+    )
+
+
+class _Limited:
+    """The first batches of a loader, every time it is read."""
+
+    def __init__(self, loader: Iterable[Any], limit: int) -> None:
+        self._loader, self._limit = loader, limit
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(iter(self._loader), self._limit)
+
+
+class _Dealt:
+    """Every `world`-th batch of a loader, every time it is read."""
+
+    def __init__(self, loader: Iterable[Any], rank: int, world: int, limit: int | None) -> None:
+        self._loader, self._rank, self._world, self._limit = loader, rank, world, limit
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(iter(self._loader), self._rank, self._limit, self._world)

@@ -1,0 +1,48 @@
+"""Progress on stderr: bars where a person looks, lines through the logger `cuvisc` everywhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import TypeVar
+
+log = logging.getLogger("cuvisc")
+T = TypeVar("T")
+
+
+def bars_wanted() -> bool:
+    """Whether a progress bar would be seen: stderr is a terminal, and not that of a CI machine."""
+    return sys.stderr.isatty() and not os.environ.get("CI")
+
+
+def follow(steps: Iterable[T], text: str, shown: bool) -> Iterator[T]:
+    """The steps, with a bar that is gone when they are done."""
+    if not shown:
+        yield from steps
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    total = len(steps) if isinstance(steps, Sized) else None
+    yield from track(steps, text, total=total, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def spoken(level: int = logging.INFO) -> Iterator[None]:
+    """Let the messages of a run reach stderr as `[INFO] …`, unless the program has arranged for them itself."""
+    if log.hasHandlers():
+        yield
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)

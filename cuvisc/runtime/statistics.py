@@ -1,0 +1,219 @@
+"""Phase 1: the plan's passes over the training data to fitted nodes. Knows nothing of gradients.
+
+Each pass reads every batch once. What the plan taps at the graph's input is measured in the data's own dtype, before
+anything is computed; other taps evaluate the graph just far enough.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cuvisc.compiler.graph import INPUT, TypedNode, ValueRef
+from cuvisc.compiler.module import CompiledGraph, ShapeError
+from cuvisc.compiler.plan import EXTREMA, MOMENTS, Pass, Plan, Source, Tap
+from cuvisc.language.node import FitError, Node
+from cuvisc.language.statistics import (
+    ACCUMULATORS,
+    Accumulator,
+    BandExtrema,
+    BandMoments,
+    NoPixels,
+    Result,
+)
+from cuvisc.runtime.batches import pixels_of
+from cuvisc.runtime.carry import statistic_for
+from cuvisc.runtime.data.contract import check_batch
+from cuvisc.runtime.progress import follow, log
+from cuvisc.runtime.ranks import gather, rank_and_world
+from cuvisc.runtime.sample import PixelSample
+from cuvisc.schema.document import Span
+from cuvisc.schema.errors import DataError
+
+_INPUT_TAP = Tap(INPUT, frozenset({EXTREMA, MOMENTS}))
+_SHOWN_VALUES = 16
+
+Batches = Callable[[], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class InputProfile:
+    """What phase 1 saw of the cubes: their dtype, extrema and moments of every band, and some of their pixels."""
+
+    dtype: str
+    extrema: BandExtrema
+    moments: BandMoments
+    sample: NDArray[Any]
+    excluded: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What phase 1 did: the passes in words, facts of every fitted node, the profile of the input, the time it took."""
+
+    passes: tuple[str, ...]
+    nodes: Mapping[str, Mapping[str, Any]]
+    profile: InputProfile
+    seconds: float
+
+
+def fit_statistics(module: CompiledGraph, plan: Plan, batches: Batches, bars: bool = False) -> Fit:
+    """Fill the state of every node; `batches` gives this rank's share of the training data, once for every pass.
+
+    All ranks end with the same state. Raises :class:`DataError` for data that cannot be fitted, naming the node.
+    """
+    started = time.perf_counter()
+    phase = _Phase(module, plan, batches, bars)
+    profile = phase.run()
+    return Fit(tuple(plan.describe()), dict(phase.facts), profile, round(time.perf_counter() - started, 3))
+
+
+@dataclass
+class _Phase:
+    module: CompiledGraph
+    plan: Plan
+    batches: Batches
+    bars: bool
+    facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    measured: dict[tuple[int, Tap, str], Result] = field(default_factory=dict)
+
+    def run(self) -> InputProfile:
+        self.module.eval()
+        for node in self.module.graph.nodes:
+            if node.statistics is None and self.module.node(node.id).requires_initial_fit:
+                self._solve(node, None)
+        passes = self.plan.passes or (Pass((_INPUT_TAP,), ()),)
+        profile: InputProfile | None = None
+        for index, step in enumerate(passes):
+            reading = _Reading(
+                self.module, step.taps, PixelSample(rank_and_world()[0]) if index == 0 else None
+            )
+            text = f"Phase 1, pass {index + 1} of {len(passes)}"
+            for batch in follow(self.batches(), text, self.bars):
+                reading.take(batch)
+            self.measured |= {(index, *tap_and_kind): found for tap_and_kind, found in reading.results()}
+            if index == 0:
+                profile = self._profile(reading)
+            for name in step.solves:
+                self._solve(self.module.graph.by_id[name], self.plan.sources[name])
+        assert profile is not None
+        return profile
+
+    def _profile(self, reading: _Reading) -> InputProfile:
+        tap = next(tap for tap in reading.taps if tap.parts == (INPUT,))
+        extrema, moments = self.measured[0, tap, EXTREMA], self.measured[0, tap, MOMENTS]
+        assert isinstance(extrema, BandExtrema)
+        assert isinstance(moments, BandMoments)
+        excluded = reading.excluded
+        if excluded:
+            log.warning(
+                "%d of %d training pixels have a band that is not finite; statistics leave them out",
+                excluded,
+                excluded + moments.count,
+            )
+        return InputProfile(reading.dtype, extrema, moments, reading.sampled(), excluded)
+
+    def _solve(self, typed: TypedNode, sources: tuple[Source, ...] | None) -> None:
+        node = self.module.node(typed.id)
+        try:
+            node.fit(statistic_for(self.module, sources, self.measured) if sources else None)
+        except FitError as error:
+            raise DataError(f"{_place(typed.span)}`nodes.{typed.id}` ({typed.type}): {error}") from error
+        self.facts[typed.id] = {"type": typed.type, **_state_facts(node)}
+        log.info("  Initialized %s `%s`%s", typed.type, typed.id, _explained(node))
+
+
+class _Reading:
+    """One pass: accumulators for every tap, and a sample of the input where asked for."""
+
+    def __init__(self, module: CompiledGraph, taps: tuple[Tap, ...], sample: PixelSample | None) -> None:
+        self.module = module
+        self.taps = taps
+        self.dtype = ""
+        self._sample = sample
+        self._accumulators: dict[tuple[Tap, str], Accumulator] = {
+            (tap, kind): ACCUMULATORS[kind]() for tap in taps for kind in sorted(tap.kinds)
+        }
+        self._evaluated = {part for tap in taps for part in tap.parts} - {INPUT}
+
+    @torch.no_grad()
+    def take(self, batch: Any) -> None:
+        """Measure one batch."""
+        cube = check_batch(batch, "the training data")
+        try:
+            self.module.bind(cube.shape[-1])
+        except ShapeError as error:
+            raise DataError(str(error)) from error
+        self.dtype = self.dtype or str(cube.dtype).removeprefix("torch.")
+        values: dict[ValueRef, NDArray[Any]] = {INPUT: pixels_of(cube)}
+        if self._evaluated:
+            found = self.module.evaluate(cube, self._evaluated)
+            values |= {ref: pixels_of(found[ref]) for ref in self._evaluated}
+        for (tap, _), accumulator in self._accumulators.items():
+            parts = [values[part] for part in tap.parts]
+            accumulator.update(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+        if self._sample is not None:
+            self._sample.update(values[INPUT])
+
+    def results(self) -> Iterable[tuple[tuple[Tap, str], Result]]:
+        """What was measured, by all ranks together."""
+        for channels in gather(self.module.channels):
+            self.module.bind(channels)
+        for (tap, kind), own in self._accumulators.items():
+            merged = ACCUMULATORS[kind]()
+            for other in gather(own):
+                merged.merge(other)  # type: ignore[arg-type] # every rank has the same kind here
+            self._accumulators[tap, kind] = merged
+            try:
+                yield (tap, kind), merged.result()
+            except NoPixels:
+                raise DataError(_nothing(tap, merged.excluded)) from None
+
+    @property
+    def excluded(self) -> int:
+        """Pixels of the input that were left out, by all ranks together."""
+        return max(found.excluded for (tap, _), found in self._accumulators.items() if tap.parts == (INPUT,))
+
+    def sampled(self) -> NDArray[Any]:
+        """Some of the input's pixels, from all ranks together."""
+        joined = PixelSample()
+        for other in gather(self._sample):
+            if other is not None:
+                joined.merge(other)
+        assert joined.pixels is not None
+        return joined.pixels
+
+
+def _nothing(tap: Tap, excluded: int) -> str:
+    if not excluded:
+        return "the training data is empty: there is no pixel to take statistics from"
+    of = "training pixels have" if tap.parts == (INPUT,) else f"pixels of `{tap.value}` have"
+    return f"all {excluded} {of} a band that is not finite; there is nothing to take statistics from"
+
+
+def _place(span: Span | None) -> str:
+    return f"{span.file}:{span.line}:{span.column}: " if span is not None and span.line else ""
+
+
+def _state_facts(node: Node) -> dict[str, Any]:
+    """The small pieces of a node's state, as plain numbers."""
+    return {
+        name: value.double().cpu().tolist()
+        for name, value in node.state_values().items()
+        if value.numel() <= _SHOWN_VALUES
+    }
+
+
+def _explained(node: Node) -> str:
+    ratio = getattr(node, "explained_variance_ratio", None)
+    if not isinstance(ratio, torch.Tensor):
+        return ""
+    shares = [f"{share:.1%}" for share in ratio.tolist()[:_SHOWN_VALUES]]
+    more = ", …" if ratio.numel() > _SHOWN_VALUES else ""
+    return f"; explained variance [{', '.join(shares)}{more}] = {float(ratio.sum()):.1%} total"
