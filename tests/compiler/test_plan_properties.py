@@ -1,7 +1,7 @@
 """Over random graphs: every statistic follows from what was measured in time, and no plan has fewer passes.
 
 The oracle knows nothing of the planner's method. It plays phase 1 pass by pass, measures in each pass everything that
-can be computed by then, and solves whatever follows; nobody can need fewer passes than somebody who measures everything.
+can be computed by then, and solves whatever follows; nobody needs fewer passes than somebody who measures everything.
 """
 
 from __future__ import annotations

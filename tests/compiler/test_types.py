@@ -393,7 +393,7 @@ def test_facts_are_resolved_by_the_parameters() -> None:
     first, second = graph.nodes
     assert (first.trainable, second.trainable) == (True, False)
     assert second.params == {"trainable": False, "n_components": 2}
-    assert first.statistics == {"kind": "moments", "of": "cube"}
+    assert first.statistics == {"kind": "moments", "of": ["cube"]}
     assert first.mapping == "affine"
     assert second.dims == {"C": 3, "n_components": 2}
 
