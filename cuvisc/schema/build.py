@@ -24,7 +24,7 @@ from cuvisc.schema.spec import (
     Spec,
     parse_reference,
 )
-from cuvisc.schema.wording import dotted
+from cuvisc.schema.wording import dotted, shortened
 
 _LEAF_SECTIONS = ("loss_leaves", "metric_leaves", "visualization_leaves")
 _NOT_PARAMETERS = ("type", "_target_", "enabled", "parent", "inputs")
@@ -166,7 +166,9 @@ class _Builder:
     def reference(self, text: str, path: Path) -> PortRef:
         found = parse_reference(text)
         if found is None:
-            fact = f"`{dotted(path)}`: `{text}` is not a reference"
+            written = self.document.find(path)
+            shown = written.value if written is not None and isinstance(written.value, str) else text
+            fact = f"`{dotted(path)}`: `{shortened(shown)}` is not a reference"
             self.diagnostics.error(
                 "E109", fact, self.document.value_span(path), help="write node, or node.port"
             )

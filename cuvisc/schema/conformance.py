@@ -13,15 +13,14 @@ from cuvisc.schema.catalogue import KIND_NAMES, SECTION_KINDS, Catalogue, Json
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.document import Document, Marked, Path
 from cuvisc.schema.interpolation import Resolved
-from cuvisc.schema.places import CALLBACKS, schemas_at, written_type
+from cuvisc.schema.places import CALLBACKS, ENABLED, schemas_at, written_type
 from cuvisc.schema.scalars import parse_scalar
 from cuvisc.schema.spec import is_name
 from cuvisc.schema.trees import put
 from cuvisc.schema.violations import Reporter
-from cuvisc.schema.wording import dotted, written
+from cuvisc.schema.wording import dotted, shortened, written
 
 _NOT_PARAMETERS = ("type", "_target_", "enabled")
-_ENABLED: Json = {"type": "boolean"}
 
 
 def check_conformance(
@@ -56,7 +55,7 @@ def _fit_texts(resolved: Resolved, catalogue: Catalogue) -> Marked:
             found = found.child(key) if found is not None else None
         if found is None or not isinstance(found.value, str):
             continue
-        schemas = [_ENABLED] if place[-1] == "enabled" else schemas_at(catalogue, root, place)
+        schemas = schemas_at(catalogue, root, place)
         value = parse_scalar(found.value)
         if schemas and not accepts(catalogue, schemas, found.value) and accepts(catalogue, schemas, value):
             root = put(root, place, Marked(value, found.span, found.key_span))
@@ -143,7 +142,7 @@ class _Checker:
         self.fit(path, {**definition, "properties": properties}, values, f"parameter of {name}")
         enabled = entry.child("enabled")
         if enabled is not None:
-            self.fit((*path, "enabled"), _ENABLED, enabled.value)
+            self.fit((*path, "enabled"), ENABLED, enabled.value)
 
     def type_name(self, path: Path, entry: Marked, kind: str) -> str | None:
         """The registered name of an entry's type, None after a diagnostic."""
@@ -184,7 +183,7 @@ class _Checker:
         if path in self.resolved.places:
             source = self.document.find(path)
             text = str(source.value) if source is not None else "…"
-        fact = f"`{dotted(path)}`: there is no {KIND_NAMES[kind]} `{text}`"
+        fact = f"`{dotted(path)}`: there is no {KIND_NAMES[kind]} `{shortened(text)}`"
         self.diagnostics.error("E106", fact, self.document.value_span(path), help=help)
 
     def plain_section(self, path: Path, section: Marked) -> None:

@@ -15,6 +15,7 @@ from cuvisc.schema.document import Marked, Span
 from cuvisc.schema.reading import split_lines
 from cuvisc.schema.scalars import defect, parse_scalar
 from cuvisc.schema.syntax import explain_syntax
+from cuvisc.schema.wording import shortened
 
 try:
     from yaml._yaml import CParser as _Parser
@@ -117,8 +118,7 @@ class _TreeReader:
         value = parse_scalar(event.value) if event.implicit[0] else event.value
         wrong = defect(value)
         if wrong:
-            shown = event.value if len(event.value) <= 40 else f"{event.value[:40]}…"
-            self.diagnostics.error("E013", f"`{shown}` {wrong}", span)
+            self.diagnostics.error("E013", f"`{shortened(event.value)}` {wrong}", span)
             value = 0
         return Marked(value, span)
 

@@ -17,6 +17,7 @@ from cuvisc.schema.document import Marked, Path, Span, marked
 from cuvisc.schema.places import keys_at, schemas_at
 from cuvisc.schema.scalars import defect
 from cuvisc.schema.trees import merge, put, remove
+from cuvisc.schema.wording import shortened
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override as HydraOverride
@@ -89,7 +90,7 @@ def _parse(text: str, line: int, diagnostics: Diagnostics) -> Override | None:
     value = marked(parsed.value(), value_span, key_span)
     for scalar in _scalars(value):
         if wrong := defect(scalar):
-            diagnostics.error("E013", f"`{scalar}` {wrong}", value_span)
+            diagnostics.error("E013", f"`{shortened(str(scalar))}` {wrong}", value_span)
             return None
     actions = {"ADD": "add", "FORCE_ADD": "force", "DEL": "remove"}
     return Override(actions.get(parsed.type.name, "change"), path, value, key_span)
@@ -182,9 +183,11 @@ def _unknown(tree: Marked, override: Override, catalogue: Catalogue, diagnostics
     wrong = str(path[depth - 1])
     span = Span(OVERRIDE_FILE, override.key_span.line, override.key_span.column + before, len(wrong))
     shown = ".".join(str(key) for key in path)
-    parent = ".".join(str(key) for key in path[: depth - 1]) or "the spec"
-    help = did_you_mean(wrong, keys_at(catalogue, tree, path[: depth - 1]))
-    if not help and override.action == "change":
+    above = path[: depth - 1]
+    parent = f"`{'.'.join(str(key) for key in above)}`" if above else "the spec"
+    help = did_you_mean(wrong, keys_at(catalogue, tree, above))
+    holder = _find(tree, above)
+    if not help and override.action == "change" and holder is not None and isinstance(holder.value, dict):
         help = f"+{shown}=… adds it"
-    diagnostics.error("E021", f"override `{shown}`: `{parent}` has no `{wrong}`", span, help=help)
+    diagnostics.error("E021", f"override `{shown}`: {parent} has no `{wrong}`", span, help=help)
     return tree

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from cuvisc.schema.catalogue import SECTION_KINDS, Catalogue, Json
 from cuvisc.schema.document import Marked, Path
 
+ENABLED: Json = {"type": "boolean", "description": "whether the entry takes part"}
 CALLBACKS: Path = ("training", "trainer", "callbacks")
 
 
@@ -32,7 +33,9 @@ def schemas_at(catalogue: Catalogue, root: Marked, path: Path) -> list[Json]:
     for depth, key in enumerate(path, start=1):
         here = path[:depth]
         kind = kind_at(here)
-        if kind is None:
+        if key == "enabled" and kind_at(path[: depth - 1]) is not None:
+            schemas = [ENABLED]
+        elif kind is None:
             schemas = [below for schema in schemas for below in _below(catalogue, schema, key)]
         else:
             schemas = _entry_schemas(catalogue, root, here, kind)
@@ -46,7 +49,8 @@ def keys_at(catalogue: Catalogue, root: Marked, path: Path) -> list[str]:
     for key in path:
         value = value.child(key) if value is not None else None
     present = list(value.value) if value is not None and isinstance(value.value, Mapping) else []
-    return list(dict.fromkeys([*present, *known]))
+    switch = ["enabled"] if kind_at(path) is not None else []
+    return list(dict.fromkeys([*present, *known, *switch]))
 
 
 def alternatives(catalogue: Catalogue, schema: Json) -> Iterator[Json]:

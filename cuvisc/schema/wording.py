@@ -69,10 +69,15 @@ def written(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, str):
-        return f'text "{value if len(value) <= _MAX_SHOWN else value[:_MAX_SHOWN] + "…"}"'
+        return f'text "{shortened(value)}"'
     if isinstance(value, (bool, int, float)):
         return _plain(value)
     return "a mapping" if hasattr(value, "keys") else "a list"
+
+
+def shortened(text: str) -> str:
+    """A text that fits in a message."""
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def listed(words: Iterable[str], last: str = "or") -> str:
