@@ -6,6 +6,7 @@ Pure Python, so that the catalogue, monitors and data modules use the same words
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import operator
@@ -163,7 +164,7 @@ class Declared:
             if isinstance(value, Parameter):
                 if name not in annotations:
                     raise DeclarationError(f"{cls.__name__}.{name}: a Param needs a type annotation")
-                made.params[name] = _named(value, name, annotations[name])
+                made.params[name] = _named(value, cls.__name__, name, annotations[name])
                 delattr(cls, name)
             elif isinstance(value, In):
                 made.inputs[name] = value
@@ -194,7 +195,7 @@ class Declared:
             elif parameter.required:
                 raise ParameterError(f"{cls.__name__}: `{name}` is required ({parameter.doc})")
             else:
-                values[name] = parameter.default
+                values[name] = copy.deepcopy(parameter.default)
         return values
 
     def params(self) -> dict[str, Any]:
@@ -202,10 +203,10 @@ class Declared:
         return {name: getattr(self, name) for name in self.declaration.params}
 
 
-def _named(parameter: Parameter, name: str, annotation: Any) -> Parameter:
+def _named(parameter: Parameter, owner: str, name: str, annotation: Any) -> Parameter:
     named = Parameter(**{**vars(parameter), "name": name, "annotation": annotation})
     if not named.required:
-        named.check(name, named.default)
+        named.check(owner, named.default)
     return named
 
 
@@ -224,8 +225,12 @@ def _coerce(value: Any, annotation: Any) -> Any:
     )
     if takes_float and type(value) is int and not _matches(value, annotation):
         return float(value)
-    if get_origin(annotation) is tuple and isinstance(value, list):
-        return tuple(value)
+    origin = get_origin(annotation)
+    if origin in (list, tuple) and isinstance(value, (list, tuple)):
+        wanted = [item for item in get_args(annotation) if item is not Ellipsis]
+        every = wanted if len(wanted) == len(value) else [wanted[0] if wanted else Any] * len(value)
+        items = (_coerce(item, kind) for item, kind in zip(value, every, strict=True))
+        return tuple(items) if origin is tuple else list(items) if isinstance(value, list) else value
     return value
 
 
@@ -263,7 +268,11 @@ def describe_annotation(annotation: Any) -> str:
         return "one of " + ", ".join(map(str, get_args(annotation)))
     if origin in (list, tuple):
         items = [a for a in get_args(annotation) if a is not Ellipsis]
-        return "a list of " + describe_annotation(items[0]) if items else "a list"
+        return "a list of " + _plural(describe_annotation(items[0])) if items else "a list"
     if origin is dict or annotation is dict:
         return "a mapping"
     return getattr(annotation, "__name__", str(annotation))
+
+
+def _plural(words: str) -> str:
+    return {"a whole number": "whole numbers", "a number": "numbers"}.get(words, words)
