@@ -10,6 +10,7 @@ from cuvisc.compiler.passes.center_affine import Certificate, center_affine
 from cuvisc.compiler.passes.fold_constants import fold_constants
 from cuvisc.compiler.passes.fold_decisions import fold_decisions
 from cuvisc.compiler.passes.fuse_affine import fuse_affine
+from cuvisc.compiler.passes.hoist_selection import hoist_selection
 from cuvisc.compiler.passes.strip_leaves import strip_leaves
 from cuvisc.compiler.tracing import trace
 from cuvisc.language.statistics import BandMoments
@@ -28,7 +29,7 @@ def lower(module: CompiledGraph, profile: BandMoments | None = None) -> Lowered:
     """Strip, trace, fold, fuse; the program is verified after every pass."""
     plain = trace(module, strip_leaves(module.graph))
     program = plain
-    for rewrite in (fold_constants, fuse_affine, fold_decisions):
+    for rewrite in (fold_constants, hoist_selection, fuse_affine, fold_decisions):
         program = verify(rewrite(program))
     fused, certificates = center_affine(program, profile)
     return Lowered(plain, verify(fused), certificates)

@@ -172,6 +172,13 @@ def affine_image(module: CompiledGraph, of: Sequence[ValueRef], parts: Sequence[
     return join(of)
 
 
+def _selected(operation: Operation, bands: int) -> AffineMap | None:
+    """A selection of bands as the matrix it is."""
+    if operation.op.name != "gather_bands":
+        return None
+    return AffineMap.make(np.eye(bands)[:, list(operation.attributes["indices"])])
+
+
 def _selection(starts: NDArray[np.int_], index: int) -> AffineMap:
     """One of several joined parts, out of all of them."""
     if len(starts) == 2:
@@ -192,7 +199,7 @@ def _affine_body(module: CompiledGraph, node: TypedNode, value: ValueRef, width:
     composed = AffineMap.make(1.0)
     name = "source"
     for operation in tape.operations:
-        affine = operation.affine
+        affine = operation.affine or _selected(operation, width)
         if affine is None or operation.inputs != (name,):
             raise NotAffine(f"{value} is computed with {operation.op.name}")
         composed, name = composed.then(affine), operation.output.name

@@ -102,6 +102,13 @@ class Node(Declared, nn.Module):
                 delattr(self, name)
                 self.register_parameter(name, nn.Parameter(value))
 
+    def start_epoch(self, epoch: int) -> None:
+        """Called at the start of every epoch of phase 2, counted from 0; schedules live here."""
+
+    def map_labels(self, labels: Tensor) -> Tensor | None:
+        """What losses and metrics shall see as ``mask`` instead of these class ids; None leaves the batch alone."""
+        return None
+
     def state_values(self) -> dict[str, Tensor]:
         """The state by name, as it stands now."""
         return {name: getattr(self, name).detach() for name in self.declaration.state}

@@ -46,3 +46,19 @@ class LogitDecider(Node):
 
     def forward(self, values: Any) -> Any:
         return ops.at_least(ops.sigmoid(values), self.threshold, setting="threshold")
+
+
+class MultiClassDecider(Node):
+    """Decide for the class of the largest value, or of the smallest with ``use_min``.
+
+    class = argmax_c x_c, counted from 0, the first where several are equal; NaN never wins
+    """
+
+    aliases = ("cuvis_ai.deciders.multi_class_decider.MultiClassDecider",)
+    values = In("float32[B,H,W,class_count]", "one value for every class")
+    classes = Out("int32[B,H,W,1]", "class index from 0", unit="classes")
+    class_count: int = Param(doc="number of classes, one band each", ge=1)
+    use_min: bool = Param(False, "the smallest value wins, as with distances")
+
+    def forward(self, values: Any) -> Any:
+        return ops.arg_minimum(values) if self.use_min else ops.arg_maximum(values)

@@ -100,6 +100,23 @@ class StandardNormalizer(Node):
         return ops.affine(cube, self.gain, center=self.mean)
 
 
+class SigmoidNormalizer(Node):
+    """Squash every band of every image to (0, 1) around its median.
+
+    y = sigmoid((x - median) / max(std, std_floor)), with the lower median and the population standard
+    deviation over H, W
+    """
+
+    aliases = ("cuvis_ai.normalization.normalization.SigmoidNormalizer",)
+    cube = In("float32[B,H,W,C]", "spectra, any unit")
+    normalized = Out("float32[B,H,W,C]", "position within the image, 0.5 at the median")
+    std_floor: float = Param(1e-6, "smallest standard deviation divided by, in the cube's unit", gt=0)
+
+    def forward(self, cube: Any) -> Any:
+        spread = ops.floor_at(ops.image_deviation(cube), self.std_floor)
+        return ops.sigmoid(ops.divide(ops.subtract(cube, ops.image_median(cube)), spread))
+
+
 def _pooled_variance(measured: BandMoments) -> float:
     """Unbiased variance of all values of all bands together."""
     within = np.trace(measured.scatter)

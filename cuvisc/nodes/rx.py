@@ -63,6 +63,27 @@ class RXGlobal(Node):
         return ops.squared_norm(ops.affine(cube, self.whitening, center=self.mu))
 
 
+class RXPerBatch(Node):
+    """Reed-Xiaoli anomaly score against the background of each image itself.
+
+    score(x) = (x - mu)^T (S + r I)^-1 (x - mu),  r = eps^2 trace(S) / C        Reed & Yu 1990
+
+    mu and the unbiased covariance S are those of the image's own pixels, in float64; nothing is fitted. An
+    image with fewer pixels than bands is scored in the directions in which it varies. An image that does not
+    vary has scores of zero, and one with a band that is not a number has no scores.
+    """
+
+    aliases = ("cuvis_ai.anomaly.rx_detector.RXPerBatch", "cuvis_ai.anomaly.rx_per_batch.RXPerBatch")
+    cube = In("float32[B,H,W,C]", "spectra, any unit")
+    scores = Out("float32[B,H,W,1]", "squared Mahalanobis distance, unitless, >= 0", unit="scores")
+    eps: float = Param(
+        1e-6, "smallest deviation resolved, relative to the typical one; the ridge is its square", gt=0, lt=1
+    )
+
+    def forward(self, cube: Any) -> Any:
+        return ops.image_mahalanobis(cube, self.eps)
+
+
 class RXLogitHead(Node):
     """Turn anomaly scores into logits with a learned scale and bias.
 

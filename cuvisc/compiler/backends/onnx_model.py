@@ -5,7 +5,7 @@ Opaque nodes go through torch's exporter (:mod:`cuvisc.compiler.backends.opaque_
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cuvisc.compiler.backends.opaque_onnx import inline_opaque
 from cuvisc.compiler.ir import Operation, Program
-from cuvisc.language.types import TensorType
+from cuvisc.language.ops.op import OnnxBuilder
+from cuvisc.language.types import Dim, TensorType
 
 OPSET = 20
 IR_VERSION = 9
@@ -62,13 +63,39 @@ class _Builder:
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
         name = f"{self.scope}/{operator}" if self._count == 0 else f"{self.scope}/{operator}_{self._count}"
         self._count += 1
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        outputs = [name, f"{name}.indices"] if operator == "TopK" else [name]
+        self.nodes.append(helper.make_node(operator, list(inputs), outputs, name=name, **attributes))
         return name
 
     def constant(self, name: str, value: Any, dtype: str = "float32") -> str:
         full = f"{self.scope}.{name}"
         self.initializers[full] = numpy_helper.from_array(np.asarray(value, dtype=dtype), full)
         return full
+
+    def loop(
+        self, count: int, state: str, shape: Sequence[Dim], body: Callable[[OnnxBuilder, str, str], str]
+    ) -> str:
+        inner = _Builder()
+        inner.enter(f"{self.scope}/body")
+        index, before, go_on = (f"{inner.scope}.{name}" for name in ("index", "state", "condition"))
+        after = body(inner, index, before)
+        same = inner.node("Identity", go_on)
+        double = TensorProto.DOUBLE
+        graph = helper.make_graph(
+            inner.nodes,
+            inner.scope,
+            [
+                helper.make_tensor_value_info(index, TensorProto.INT64, []),
+                helper.make_tensor_value_info(go_on, TensorProto.BOOL, []),
+                helper.make_tensor_value_info(before, double, list(shape)),
+            ],
+            [
+                helper.make_tensor_value_info(same, TensorProto.BOOL, []),
+                helper.make_tensor_value_info(after, double, list(shape)),
+            ],
+            list(inner.initializers.values()),
+        )
+        return self.node("Loop", self.constant("trips", count, "int64"), "", state, body=graph)
 
 
 def generate_onnx(program: Program, dtype: str, metadata: Mapping[str, str]) -> OnnxModel:
@@ -82,8 +109,11 @@ def generate_onnx(program: Program, dtype: str, metadata: Mapping[str, str]) -> 
 
 def _serialize(program: Program, dtype: str, metadata: Mapping[str, str]) -> bytes:
     builder = _Builder()
-    builder.enter("input")
-    names = {program.input.name: builder.node("Cast", "cube", to=TensorProto.FLOAT)}
+    names: dict[str, str] = {}
+    selected = [op.name for op in program.consumers(program.input.name) if op.op.name == "gather_bands"]
+    if len(selected) < len(program.consumers(program.input.name)) or not selected:
+        builder.enter("input")
+        names[program.input.name] = builder.node("Cast", "cube", to=TensorProto.FLOAT)
     inputs = [helper.make_tensor_value_info("cube", ELEMENT_TYPES[dtype], _shape(program.input.type))]
     for setting in program.settings:
         names[setting.value.name] = setting.value.name
@@ -91,7 +121,10 @@ def _serialize(program: Program, dtype: str, metadata: Mapping[str, str]) -> byt
         default = numpy_helper.from_array(np.array([setting.default], np.float32), setting.value.name)
         builder.initializers[setting.value.name] = default
     for operation in program.operations:
-        _emit(builder, names, operation)
+        if operation.name in selected:
+            names[operation.output.name] = _select(builder, operation)
+        else:
+            _emit(builder, names, operation)
     types = {value.name: value.type for value in program.values()}
     outputs = []
     for shown, value in program.outputs.items():
@@ -109,6 +142,14 @@ def _serialize(program: Program, dtype: str, metadata: Mapping[str, str]) -> byt
     for key in sorted(metadata):
         model.metadata_props.add(key=key, value=metadata[key])
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _select(builder: _Builder, operation: Operation) -> str:
+    """Bands straight from the cube in its own dtype: what is not selected is not even cast."""
+    builder.enter(operation.name)
+    return builder.node(
+        "Cast", operation.op.onnx(builder, "cube", **operation.attributes), to=TensorProto.FLOAT
+    )
 
 
 def _emit(builder: _Builder, names: dict[str, str], operation: Operation) -> None:

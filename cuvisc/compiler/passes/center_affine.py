@@ -47,14 +47,22 @@ def center_affine(program: Program, profile: BandMoments | None) -> tuple[Progra
         return program, ()
     certificates: list[Certificate] = []
     operations: list[Operation] = []
+    known = {program.input.name: profile}
     for operation in program.operations:
         affine = operation.affine
-        if affine is not None and not affine.elementwise and operation.inputs[0] == program.input.name:
-            chosen, certificate = _choose(operation.name, affine, profile)
+        moments = known.get(operation.inputs[0])
+        if moments is not None and operation.op.name == "gather_bands":
+            known[operation.output.name] = _selected(moments, list(operation.attributes["indices"]))
+        if moments is not None and affine is not None and not affine.elementwise:
+            chosen, certificate = _choose(operation.name, affine, moments)
             operation = replace(operation, constants=vars(chosen))
             certificates.append(certificate)
         operations.append(operation)
     return program.with_operations(operations), tuple(certificates)
+
+
+def _selected(moments: BandMoments, indices: list[int]) -> BandMoments:
+    return BandMoments(moments.count, moments.mean[indices], moments.scatter[np.ix_(indices, indices)])
 
 
 def _choose(name: str, affine: AffineMap, profile: BandMoments) -> tuple[AffineMap, Certificate]:

@@ -6,7 +6,7 @@ serves training, the float64 reference, shape inference, fusion, TorchScript and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -28,6 +28,11 @@ class OnnxBuilder(Protocol):
 
     def constant(self, name: str, value: Any, dtype: str = "float32") -> str:
         """Add an initializer and return its name."""
+
+    def loop(
+        self, count: int, state: str, shape: Sequence[Dim], body: Callable[[OnnxBuilder, str, str], str]
+    ) -> str:
+        """Apply ``body(builder, index, state) -> state`` ``count`` times to a float64 state of ``shape``."""
 
 
 class Op:

@@ -1,0 +1,198 @@
+"""Ops over the pixels of one image: extrema, deviation and median of every band, and distance to the image's
+own background.
+
+None of them can be computed in strips of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..types import TensorType
+from .op import OnnxBuilder, Op, OpError, apply
+
+_DOUBLE, _FLOAT = 11, 1
+_TINY = 1e-30
+"""Added to the diagonal of a covariance, so that an image without any variation has scores of zero."""
+
+
+class _PerBand(Op):
+    """[B,H,W,C] to [B,1,1,C]."""
+
+    pixelwise = False
+
+    def infer(
+        self, types: Sequence[TensorType], constants: Mapping[str, Any], attributes: Mapping[str, Any]
+    ) -> TensorType:
+        (x,) = types
+        return TensorType(x.dtype, (x.dims[0], 1, 1, x.dims[-1]))
+
+
+class ImageExtremum(_PerBand):
+    """Smallest or largest value."""
+
+    def __init__(self, name: str, operator: str) -> None:
+        self.name = name  # type: ignore[misc]
+        self._operator = operator
+
+    def torch(self, *values: Tensor, **constants: Any) -> Tensor:
+        reduce = torch.amin if self._operator == "ReduceMin" else torch.amax
+        return reduce(values[0], dim=(1, 2), keepdim=True)
+
+    def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
+        return b.node(self._operator, values[0], b.constant("axes", [1, 2], "int64"), keepdims=1)
+
+
+class ImageDeviation(_PerBand):
+    """Population standard deviation."""
+
+    name = "image_deviation"
+
+    def torch(self, *values: Tensor, **constants: Any) -> Tensor:
+        return values[0].std(dim=(1, 2), correction=0, keepdim=True)
+
+    def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
+        (x,) = values
+        axes = b.constant("axes", [1, 2], "int64")
+        centered = b.node("Sub", x, b.node("ReduceMean", x, axes, keepdims=1))
+        variance = b.node("ReduceMean", b.node("Mul", centered, centered), axes, keepdims=1)
+        return b.node("Sqrt", variance)
+
+
+class ImageMedian(_PerBand):
+    """Lower median: element (N - 1) // 2 of the N sorted values, NaN above all others."""
+
+    name = "image_median"
+
+    def torch(self, *values: Tensor, **constants: Any) -> Tensor:
+        ranked = values[0].flatten(1, 2).sort(dim=1).values
+        return ranked[:, (ranked.shape[1] - 1) // 2, None, None, :]
+
+    def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
+        (x,) = values
+        pixels = b.node("Reshape", x, b.constant("pixels", [0, -1, constants["bands"]], "int64"))
+        count = b.node("Shape", pixels, start=1, end=2)
+        one, two = b.constant("one", [1], "int64"), b.constant("two", [2], "int64")
+        rank = b.node("Div", b.node("Sub", count, one), two)
+        smallest = b.node("TopK", pixels, b.node("Add", rank, one), axis=1, largest=0, sorted=1)
+        median = b.node("Gather", smallest, rank, axis=1)
+        return b.node("Unsqueeze", median, b.constant("row", [1], "int64"))
+
+
+class ImageMahalanobis(Op):
+    """Squared Mahalanobis distance of every pixel to the mean and covariance of its own image, computed in float64.
+
+    S is the unbiased covariance plus eps^2 trace(S)/C on the diagonal. In torch S is factored by Cholesky. ONNX has no
+    factorisation: there S is inverted by C sweeps, each a rank-one update, stable for positive definite matrices.
+    """
+
+    name = "image_mahalanobis"
+    pixelwise = False
+
+    def infer(
+        self, types: Sequence[TensorType], constants: Mapping[str, Any], attributes: Mapping[str, Any]
+    ) -> TensorType:
+        (x,) = types
+        if not isinstance(x.dims[-1], int):
+            raise OpError("the number of bands must be known")
+        return TensorType(x.dtype, (*x.dims[:-1], 1))
+
+    def torch(self, *values: Tensor, **constants: Any) -> Tensor:
+        (x,) = values
+        pixels = x.flatten(1, 2).double()
+        bands = pixels.shape[-1]
+        freedom = (torch.ones_like(pixels[0, :, 0]).sum() - 1).clamp_min(1)
+        centered = pixels - pixels.mean(dim=1, keepdim=True)
+        covariance = centered.mT @ centered / freedom
+        ridge = constants["eps"] ** 2 * covariance.diagonal(dim1=1, dim2=2).mean(dim=1) + _TINY
+        identity = torch.eye(bands, dtype=pixels.dtype, device=x.device)
+        lower, _ = torch.linalg.cholesky_ex(covariance + ridge[:, None, None] * identity)
+        white = torch.linalg.solve_triangular(lower, centered.mT, upper=False)
+        scores: Tensor = white.square().sum(dim=1).reshape(x.shape[:-1])[..., None]
+        return scores.to(x.dtype)
+
+    def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
+        (x,) = values
+        bands, eps = constants["bands"], constants["eps"]
+        last = b.constant("last", [-1], "int64")
+        flat = b.constant("flat", [0, -1, bands], "int64")
+        pixels = b.node("Cast", b.node("Reshape", x, flat), to=_DOUBLE)
+        rows = b.constant("rows", [1], "int64")
+        centered = b.node("Sub", pixels, b.node("ReduceMean", pixels, rows, keepdims=1))
+        count = b.node("Cast", b.node("Shape", pixels, start=1, end=2), to=_DOUBLE)
+        one = b.constant("one", [1.0], "float64")
+        freedom = b.node("Max", b.node("Sub", count, one), one)
+        scatter = b.node("MatMul", b.node("Transpose", centered, perm=[0, 2, 1]), centered)
+        covariance = b.node("Div", scatter, freedom)
+        identity = b.constant("identity", np.eye(bands), "float64")
+        both = b.constant("both", [1, 2], "int64")
+        trace = b.node("ReduceSum", b.node("Mul", covariance, identity), both, keepdims=1)
+        scaled = b.node("Mul", trace, b.constant("ridge", [eps**2 / bands], "float64"))
+        ridge = b.node("Mul", b.node("Add", scaled, b.constant("tiny", [_TINY], "float64")), identity)
+        inverse = self._sweeps(b, b.node("Add", covariance, ridge), bands)
+        products = b.node("Mul", b.node("MatMul", centered, inverse), centered)
+        scores = b.node("ReduceSum", products, last, keepdims=1)
+        shape = b.node(
+            "Concat", b.node("Shape", x, start=0, end=3), b.constant("single", [1], "int64"), axis=0
+        )
+        return b.node("Reshape", b.node("Cast", scores, to=_FLOAT), shape)
+
+    def _sweeps(self, b: OnnxBuilder, matrix: str, bands: int) -> str:
+        """The inverse [B,C,C] of a positive definite matrix: sweep every diagonal element, then change the sign."""
+
+        def body(inner: OnnxBuilder, index: str, state: str) -> str:
+            at = inner.node("Unsqueeze", index, inner.constant("front", [0], "int64"))
+            row = inner.node("Gather", state, at, axis=1)
+            column = inner.node("Gather", state, at, axis=2)
+            pivot = inner.node("Gather", row, at, axis=2)
+            update = inner.node("Sub", state, inner.node("Div", inner.node("Mul", column, row), pivot))
+            positions = np.arange(bands)
+            across = inner.node("Equal", index, inner.constant("across", positions[None, None, :], "int64"))
+            down = inner.node("Equal", index, inner.constant("down", positions[None, :, None], "int64"))
+            swept = inner.node("Where", across, inner.node("Div", column, pivot), update)
+            swept = inner.node("Where", down, inner.node("Div", row, pivot), swept)
+            inverted = inner.node("Neg", inner.node("Reciprocal", pivot))
+            return inner.node("Where", inner.node("And", down, across), inverted, swept)
+
+        return b.node("Neg", b.loop(bands, matrix, ("B", bands, bands), body))
+
+
+IMAGE_MINIMUM = ImageExtremum("image_minimum", "ReduceMin")
+IMAGE_MAXIMUM = ImageExtremum("image_maximum", "ReduceMax")
+IMAGE_DEVIATION = ImageDeviation()
+IMAGE_MEDIAN = ImageMedian()
+IMAGE_MAHALANOBIS = ImageMahalanobis()
+
+
+def image_minimum(x: Any) -> Any:
+    """min over H and W of every image and band, [B,1,1,C]."""
+    return apply(IMAGE_MINIMUM, (x,))
+
+
+def image_maximum(x: Any) -> Any:
+    """max over H and W of every image and band, [B,1,1,C]."""
+    return apply(IMAGE_MAXIMUM, (x,))
+
+
+def image_deviation(x: Any) -> Any:
+    """Population standard deviation over H and W of every image and band, [B,1,1,C]."""
+    return apply(IMAGE_DEVIATION, (x,))
+
+
+def image_median(x: Any) -> Any:
+    """Lower median over H and W of every image and band, [B,1,1,C]."""
+    return apply(IMAGE_MEDIAN, (x,), attributes={"bands": _bands(x)})
+
+
+def image_mahalanobis(x: Any, eps: float) -> Any:
+    """(x - mu)^T (S + r I)^-1 (x - mu) with mu and S of the image, [B,H,W,1]."""
+    return apply(IMAGE_MAHALANOBIS, (x,), attributes={"eps": float(eps), "bands": _bands(x)})
+
+
+def _bands(x: Any) -> Any:
+    return x.shape[-1] if isinstance(x, Tensor) else x.type.dims[-1]
