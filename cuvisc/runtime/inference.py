@@ -101,7 +101,7 @@ class Predictor:
                 raise VerificationError(f"{path} keeps data in other files, which are never read")
             self._dtype_at = input_dtype_offset(model, self.manifest.input_name)
         except MalformedModel as error:
-            raise VerificationError(f"{path} is not an ONNX model: {error}") from error
+            raise VerificationError(f"{path} is not an ONNX model") from error
         if model[self._dtype_at] != ELEMENT_TYPES.get(self.manifest.input_dtype):
             raise VerificationError(
                 f"{path}: the input `{self.manifest.input_name}` is not {self.manifest.input_dtype}, "

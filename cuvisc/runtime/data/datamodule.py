@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
 
 from cuvisc.language.declare import Declared, Param
 from cuvisc.runtime.data.contract import check_batch
@@ -89,11 +89,11 @@ class GraphDataModule(Declared, LightningDataModule):
         )
 
 
-class EpochOrder(Sampler[int]):
+class EpochOrder(RandomSampler):
     """A random order that depends on the run's seed and the epoch alone, so that a resumed run repeats it."""
 
     def __init__(self, samples: Dataset[Sample]) -> None:
-        self._size = len(samples)  # type: ignore[arg-type]
+        super().__init__(samples)  # type: ignore[arg-type]
         self._seed = torch.initial_seed()
         self._epoch = 0
 
@@ -103,7 +103,4 @@ class EpochOrder(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed((self._seed + self._epoch) % 2**63)
-        yield from torch.randperm(self._size, generator=generator).tolist()
-
-    def __len__(self) -> int:
-        return self._size
+        yield from torch.randperm(self.num_samples, generator=generator).tolist()
