@@ -71,7 +71,8 @@ class AnomalyBCEWithLogits(LossNode):
 class MSEReconstructionLoss(LossNode):
     """Squared difference between the parent's output and what it should reconstruct.
 
-    L = weight mean((x − x̂)²), x̂ the output [B,H,W,K], x the graph's input cube, or ``labels`` of the batch if asked
+    L = weight mean((x − x̂)²), x̂ the output [B,H,W,K], x the graph's input cube, or ``labels`` of the batch if
+    asked
 
     The mean is over all values. Values not finite in either take no part; the loss is zero when none is left.
 

@@ -27,16 +27,17 @@ class WeightedMultiLoss(LossNode):
     learnable: L = weight Σ (exp(−s_i) L_i + s_i),  s_i = log σ_i² learned, exp(−s_i) = w_i at the start
 
     Each L_i is what its child returns, with the child's own ``weight`` applied. All children read the node that
-    this loss is attached to; losses of different nodes are separate loss leaves, which training sums anyway. In a
-    spec a child is a mapping:
+    this loss is attached to; losses of different nodes are separate loss leaves, which training sums anyway. In
+    a spec a child is a mapping:
 
         child_losses: [{type: OrthogonalityLoss}, {type: MSEReconstructionLoss, reduction: sum}]
 
-    Learned weights follow Kendall, Gal & Cipolla 2018: their objective for regression, times two. They need losses
-    that are never negative; a child that can be is refused. s_i is held within ±10 by 10 tanh(s/10), because a loss
-    that reaches zero would otherwise raise its own weight for ever.
+    Learned weights follow Kendall, Gal & Cipolla 2018: their objective for regression, times two. They need
+    losses that are never negative; a child that can be is refused. s_i is held within ±10 by 10 tanh(s/10),
+    because a loss that reaches zero would otherwise raise its own weight for ever.
 
-    Raises ``ParameterError`` for a child that is no registered loss, and for weights that do not match the children.
+    Raises ``ParameterError`` for a child that is no registered loss, and for weights that do not match the
+    children.
     """
 
     aliases = ("cuvis_ai.training.losses.WeightedMultiLoss",)
@@ -106,7 +107,7 @@ def _as_loss(child: LossNode | Mapping[str, Any]) -> LossNode:
 def _registered_loss(name: Any) -> type[LossNode]:
     """A loss class by its name or an old dotted name; a lookup among classes, never an import of what is named."""
     own = [loss for loss in scan("cuvisc.leaves", LossNode) if issubclass(loss, LossNode)]
-    for loss in {*own, *_defined(LossNode)}:
+    for loss in (*own, *_defined(LossNode)):
         if name == loss.__name__ or name in loss.aliases:
             return loss
     raise ParameterError(

@@ -19,8 +19,8 @@ class SelectorEntropyRegularizer(LossNode):
 
     L = −weight H, or weight (H − target_entropy)²; H = −Σ p log p, p = softmax(logits / T) over C bands
 
-    H is in nats, between 0 (one band) and ln C (all alike). Without a target the loss rewards exploration and is
-    negative.
+    H is in nats, between 0 (one band) and ln C (all alike). Without a target the loss rewards exploration and
+    is negative.
     """
 
     aliases = ("cuvis_ai.training.losses.SelectorEntropyRegularizer",)
@@ -42,8 +42,8 @@ class SelectorDiversityRegularizer(LossNode):
 
     L = −weight Var(w), w = n_select softmax(logits / T), Var the mean squared deviation over the C bands
 
-    The name promises the opposite. The formula is kept for compatibility: it is least where all weight sits on one
-    band. To keep a selection from concentrating, use ``SelectorSpreadRegularizer``.
+    The name promises the opposite. The formula is kept for compatibility: it is least where all weight sits on
+    one band. To keep a selection from concentrating, use ``SelectorSpreadRegularizer``.
     """
 
     aliases = ("cuvis_ai.training.losses.SelectorDiversityRegularizer",)
@@ -61,8 +61,8 @@ class SelectorSpreadRegularizer(LossNode):
 
     L = weight Var(w) / mean(w)² = weight (C Σ p² − 1), p = softmax(logits / T) over C bands
 
-    Zero for equal weights and C − 1 for one band alone, whatever n_select is. The same quantity keeps all experts
-    of a mixture in use: Shazeer et al. 2017, eq. 7.
+    Zero for equal weights and C − 1 for one band alone, whatever n_select is. The same quantity keeps all
+    experts of a mixture in use: Shazeer et al. 2017, eq. 7.
     """
 
     required_parent_attributes = SELECTOR_STATE
