@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from cuvisc.schema.acceptance import accepts, violations
 from cuvisc.schema.catalogue import KIND_NAMES, SECTION_KINDS, Catalogue, Json
-from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
+from cuvisc.schema.diagnostics import Diagnostics, closest, did_you_mean
 from cuvisc.schema.document import Document, Marked, Path
 from cuvisc.schema.interpolation import Resolved
 from cuvisc.schema.places import CALLBACKS, ENABLED, schemas_at, written_type
@@ -149,9 +149,16 @@ class _Checker:
         assert isinstance(entry.value, Mapping)
         found = written_type(entry)
         if found is None:
-            help = did_you_mean("type", list(entry.value)) and "`type` names what it is"
-            fact = f"`{dotted(path)}.type` is missing"
-            self.diagnostics.error("E102", fact, self.document.key_span(path), help=help or "add `type: …`")
+            misspelt = closest("type", list(entry.value))
+            if misspelt is not None:
+                here = (*path, misspelt)
+                fact = f"`{dotted(here)}`: unknown key"
+                self.diagnostics.error(
+                    "E101", fact, self.document.key_span(here), help="did you mean `type`?"
+                )
+            else:
+                fact = f"`{dotted(path)}.type` is missing"
+                self.diagnostics.error("E102", fact, self.document.key_span(path), help="add `type: …`")
             return None
         key = "type" if "type" in entry.value else "_target_"
         here = (*path, key)

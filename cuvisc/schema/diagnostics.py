@@ -40,7 +40,6 @@ class Diagnostics:
     def __init__(self, sources: Mapping[str, Sequence[str]] | None = None) -> None:
         self.sources: dict[str, Sequence[str]] = dict(sources or {})
         self._found: list[Diagnostic] = []
-        self.dropped = 0
 
     def error(
         self,
@@ -68,12 +67,8 @@ class Diagnostics:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Add a finding; the same finding twice, and any beyond the limit, is not kept."""
-        if diagnostic in self._found:
-            return
-        if self.full:
-            self.dropped += 1
-            return
-        self._found.append(diagnostic)
+        if not self.full and diagnostic not in self._found:
+            self._found.append(diagnostic)
 
     @property
     def full(self) -> bool:
@@ -104,7 +99,7 @@ class Diagnostics:
         warnings = len(self._found) - errors
         parts = [_count(errors, "error")] if errors else []
         parts += [_count(warnings, "warning")] if warnings else []
-        more = f" (only the first {MAX_FINDINGS} are shown)" if self.dropped else ""
+        more = " (there may be more)" if self.full else ""
         return (", ".join(parts) or "no errors") + more
 
 

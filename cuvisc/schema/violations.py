@@ -14,6 +14,7 @@ from cuvisc.schema.scalars import parse_scalar
 from cuvisc.schema.wording import dotted, wanted, written
 
 _CHOICES = ("enum", "const")
+_SWITCHES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _MAX_LISTED = 12
 
 
@@ -54,6 +55,8 @@ class Reporter:
         noun = self.noun if path == self.base else "key"
         open_keys = [key for key in known if key not in violation.instance]
         for key in violation.instance:
+            if self.diagnostics.full:
+                return
             if key in known:
                 continue
             help = did_you_mean(key, open_keys) or did_you_mean(key, known)
@@ -77,11 +80,12 @@ class Reporter:
         branches: dict[int, list[Any]] = defaultdict(list)
         for inner in violation.context:
             branches[inner.schema_path[0]].append(inner)
-        for excluded in (("type",), _CHOICES):
+        # A branch is out when the value is of another type, or when the key that tells branches apart says another.
+        for excluded, depth in ((("type",), 0), (_CHOICES, 1)):
             kept = {
                 index: found
                 for index, found in branches.items()
-                if not any(inner.validator in excluded and len(inner.path) <= 1 for inner in found)
+                if not any(inner.validator in excluded and len(inner.path) <= depth for inner in found)
             }
             if len(kept) == 1:
                 for inner in next(iter(kept.values())):
@@ -108,6 +112,8 @@ class Reporter:
             value = parse_scalar(instance.strip())
             if not isinstance(value, str) and value is not None and accepts(self.catalogue, [schema], value):
                 help = "remove the quotes"
+            elif instance.lower() in _SWITCHES and accepts(self.catalogue, [schema], True):
+                help = f"write {_SWITCHES[instance.lower()]}"
         elif isinstance(instance, (bool, int, float)):
             text = str(instance).lower() if isinstance(instance, bool) else str(instance)
             if accepts(self.catalogue, [schema], text):

@@ -50,13 +50,13 @@ def wanted(schema: Json) -> str:
     branches = schema.get("anyOf") or schema.get("oneOf")
     if branches:
         return listed(dict.fromkeys(wanted(branch) for branch in branches))
+    if "minimum" in schema and schema["minimum"] == schema.get("maximum"):
+        return _plain(schema["minimum"])
     types = schema.get("type", [])
     kinds = [types] if isinstance(types, str) else list(types)
     text = listed(_TYPES.get(kind, kind) for kind in kinds) or "another value"
     bounds = [words.format(_plain(schema[key])) for key, words in _BOUNDS if key in schema]
-    if schema.get("minLength") == 1 and len(bounds) == 1:
-        return f"{text} that is not empty"
-    if schema.get("minItems") == 1 and len(bounds) == 1:
+    if len(bounds) == 1 and 1 in (schema.get("minLength"), schema.get("minItems")):
         return f"{text} that is not empty"
     item = schema.get("items", {}).get("type")
     if kinds == ["array"] and item in ("number", "integer", "string"):
@@ -72,7 +72,8 @@ def written(value: object) -> str:
         return f'text "{shortened(value)}"'
     if isinstance(value, (bool, int, float)):
         return _plain(value)
-    return "a mapping" if hasattr(value, "keys") else "a list"
+    kind = "mapping" if hasattr(value, "keys") else "list"
+    return f"a {kind}" if value else f"an empty {kind}"
 
 
 def shortened(text: str) -> str:
