@@ -99,10 +99,10 @@ class Predictor:
         try:
             if has_external_data(model):
                 raise VerificationError(f"{path} keeps data in other files, which are never read")
-            self._dtype_at = input_dtype_offset(model, self.manifest.input_name)
+            self.dtype_offset = input_dtype_offset(model, self.manifest.input_name)
         except MalformedModel as error:
             raise VerificationError(f"{path} is not an ONNX model") from error
-        if model[self._dtype_at] != ELEMENT_TYPES.get(self.manifest.input_dtype):
+        if model[self.dtype_offset] != ELEMENT_TYPES.get(self.manifest.input_dtype):
             raise VerificationError(
                 f"{path}: the input `{self.manifest.input_name}` is not {self.manifest.input_dtype}, "
                 "as the manifest says"
@@ -115,7 +115,7 @@ class Predictor:
             return
         self._session = None
         model = bytearray(self._model)
-        model[self._dtype_at] = ELEMENT_TYPES[dtype]
+        model[self.dtype_offset] = ELEMENT_TYPES[dtype]
         self._session = open_session(bytes(model), self.device, self._threads)
         self._dtype = dtype
         self._returned = [output.name for output in self._session.get_outputs()]

@@ -18,7 +18,6 @@ from cuvisc.runtime.comparison import Measurement, Tolerance, compare_outputs
 from cuvisc.runtime.data.readers import npz
 from cuvisc.runtime.data.source import read_array
 from cuvisc.runtime.inference import Predictor
-from cuvisc.runtime.onnx_scan import input_dtype_offset
 from cuvisc.schema.errors import VerificationError
 
 INPUT = "input"
@@ -39,9 +38,9 @@ class Verification:
 def verify_artifact(artifact: Artifact, *, device: str = "cpu", threads: int | None = None) -> Verification:
     """Verify everything; raises :class:`VerificationError` at the first thing that is not as it was exported."""
     artifact.check_files()
-    _check_dtype_offset(artifact)
-    checked = _check_model(artifact)
     predictor = Predictor(artifact, device=device, threads=threads)
+    _check_dtype_offset(artifact, predictor)
+    checked = _check_model(artifact)
     tolerance, cases = _read_parity(artifact)
     outputs, worst = 0, 0.0
     for name, case in cases.items():
@@ -61,9 +60,8 @@ def _require(found: Measurement, case: str, artifact: Artifact, predictor: Predi
         )
 
 
-def _check_dtype_offset(artifact: Artifact) -> None:
-    noted = artifact.manifest.raw["input"].get("dtype_offset")
-    found = input_dtype_offset(artifact.read(MODEL), artifact.manifest.input_name)
+def _check_dtype_offset(artifact: Artifact, predictor: Predictor) -> None:
+    noted, found = artifact.manifest.raw["input"].get("dtype_offset"), predictor.dtype_offset
     if noted is not None and noted != found:
         raise VerificationError(
             f"{artifact.folder / MANIFEST}: `input.dtype_offset` is {noted}; the model has its input's dtype at {found}"
