@@ -36,7 +36,6 @@ def check_graph(
     graph = _check(spec, catalogue, own, channels, targets)
     for finding in own:
         diagnostics.add(finding)
-    diagnostics.dropped += own.dropped
     return None if own.has_errors else graph
 
 
