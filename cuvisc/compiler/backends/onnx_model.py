@@ -1,22 +1,22 @@
 """Program to ONNX, op by op: deterministic bytes, the user's names, no source paths, one file.
 
-Opaque nodes go through torch's exporter (:mod:`cuvisc.compiler.backends.opaque_onnx`) and are inlined.
+Opaque nodes go through torch's exporter (:mod:`cuvisc.compiler.backends.opaque_onnx`) and are inlined. Where every
+op treats pixels alone, the graph computes on pixels [N,C], so that a projection is one Gemm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from cuvisc.compiler.backends.onnx_builder import GraphBuilder
 from cuvisc.compiler.backends.opaque_onnx import inline_opaque
 from cuvisc.compiler.ir import Operation, Program
-from cuvisc.language.ops.op import OnnxBuilder
-from cuvisc.language.types import Dim, TensorType
+from cuvisc.language.types import TensorType
 
 OPSET = 20
 IR_VERSION = 9
@@ -47,57 +47,6 @@ class OnnxModel:
     dtype_offset: int
 
 
-class _Builder:
-    """Collects ONNX nodes and initializers under the name of one operation; what op spellings write to."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[str, TensorProto] = {}
-        self.scope = ""
-        self._count = 0
-
-    def enter(self, scope: str) -> None:
-        self.scope = scope
-        self._count = 0
-
-    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        name = f"{self.scope}/{operator}" if self._count == 0 else f"{self.scope}/{operator}_{self._count}"
-        self._count += 1
-        outputs = [name, f"{name}.indices"] if operator == "TopK" else [name]
-        self.nodes.append(helper.make_node(operator, list(inputs), outputs, name=name, **attributes))
-        return name
-
-    def constant(self, name: str, value: Any, dtype: str = "float32") -> str:
-        full = f"{self.scope}.{name}"
-        self.initializers[full] = numpy_helper.from_array(np.asarray(value, dtype=dtype), full)
-        return full
-
-    def loop(
-        self, count: int, state: str, shape: Sequence[Dim], body: Callable[[OnnxBuilder, str, str], str]
-    ) -> str:
-        inner = _Builder()
-        inner.enter(f"{self.scope}/body")
-        index, before, go_on = (f"{inner.scope}.{name}" for name in ("index", "state", "condition"))
-        after = body(inner, index, before)
-        same = inner.node("Identity", go_on)
-        double = TensorProto.DOUBLE
-        graph = helper.make_graph(
-            inner.nodes,
-            inner.scope,
-            [
-                helper.make_tensor_value_info(index, TensorProto.INT64, []),
-                helper.make_tensor_value_info(go_on, TensorProto.BOOL, []),
-                helper.make_tensor_value_info(before, double, list(shape)),
-            ],
-            [
-                helper.make_tensor_value_info(same, TensorProto.BOOL, []),
-                helper.make_tensor_value_info(after, double, list(shape)),
-            ],
-            list(inner.initializers.values()),
-        )
-        return self.node("Loop", self.constant("trips", count, "int64"), "", state, body=graph)
-
-
 def generate_onnx(program: Program, dtype: str, metadata: Mapping[str, str]) -> OnnxModel:
     """The model with a cube of ``dtype`` as input; ``metadata`` goes into the model's properties."""
     data = _serialize(program, dtype, metadata)
@@ -108,51 +57,50 @@ def generate_onnx(program: Program, dtype: str, metadata: Mapping[str, str]) -> 
 
 
 def _serialize(program: Program, dtype: str, metadata: Mapping[str, str]) -> bytes:
-    builder = _Builder()
-    names: dict[str, str] = {}
-    selected = [op.name for op in program.consumers(program.input.name) if op.op.name == "gather_bands"]
-    if len(selected) < len(program.consumers(program.input.name)) or not selected:
-        builder.enter("input")
-        names[program.input.name] = builder.node("Cast", "cube", to=TensorProto.FLOAT)
-    inputs = [helper.make_tensor_value_info("cube", ELEMENT_TYPES[dtype], _shape(program.input.type))]
+    builder = GraphBuilder(flat=program.pixelwise)
+    inputs = [_value_info("cube", dtype, program.input.type)]
+    names = _enter_cube(builder, program)
     for setting in program.settings:
-        names[setting.value.name] = setting.value.name
-        inputs.append(helper.make_tensor_value_info(setting.value.name, TensorProto.FLOAT, [1]))
-        default = numpy_helper.from_array(np.array([setting.default], np.float32), setting.value.name)
-        builder.initializers[setting.value.name] = default
+        name = names[setting.value.name] = setting.value.name
+        inputs.append(_value_info(name, "float32", setting.value.type))
+        builder.initializers[name] = numpy_helper.from_array(np.array([setting.default], np.float32), name)
     for operation in program.operations:
-        if operation.name in selected:
-            names[operation.output.name] = _select(builder, operation)
-        else:
+        if operation.outputs[0].name not in names:
             _emit(builder, names, operation)
-    types = {value.name: value.type for value in program.values()}
-    outputs = []
-    for shown, value in program.outputs.items():
-        builder.nodes.append(helper.make_node("Identity", [names[value]], [shown], name=f"output/{shown}"))
-        outputs.append(
-            helper.make_tensor_value_info(shown, ELEMENT_TYPES[types[value].dtype], _shape(types[value]))
-        )
-    _name_outputs(builder.nodes, {shown: names[value] for shown, value in program.outputs.items()})
-    graph = helper.make_graph(
-        builder.nodes, program.name, inputs, outputs, list(builder.initializers.values())
-    )
+    outputs = _leave(builder, program, names)
+    initializers = list(builder.initializers.values())
     model = helper.make_model(
-        graph, producer_name="cuvisc", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+        helper.make_graph(builder.nodes, program.name, inputs, outputs, initializers),
+        producer_name="cuvisc",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
     )
     for key in sorted(metadata):
         model.metadata_props.add(key=key, value=metadata[key])
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _select(builder: _Builder, operation: Operation) -> str:
-    """Bands straight from the cube in its own dtype: what is not selected is not even cast."""
-    builder.enter(operation.name)
-    return builder.node(
-        "Cast", operation.op.onnx(builder, "cube", **operation.attributes), to=TensorProto.FLOAT
-    )
+def _enter_cube(builder: GraphBuilder, program: Program) -> dict[str, str]:
+    """Flatten and cast the cube. Where only selections of bands read it, what is not selected is not even cast."""
+    builder.enter("input")
+    cube = "cube"
+    if builder.flat:
+        cube = builder.node(
+            "Reshape", cube, builder.constant("pixels", [-1, program.input.type.dims[-1]], "int64")
+        )
+    readers = program.consumers(program.input.name)
+    shown = program.input.name in program.outputs.values()
+    if shown or not readers or any(reader.op.name != "gather_bands" for reader in readers):
+        return {program.input.name: builder.node("Cast", cube, to=TensorProto.FLOAT)}
+    names = {}
+    for reader in readers:
+        builder.enter(reader.name)
+        selected = reader.op.onnx(builder, cube, **reader.attributes)
+        names[reader.output.name] = builder.node("Cast", selected, to=TensorProto.FLOAT)
+    return names
 
 
-def _emit(builder: _Builder, names: dict[str, str], operation: Operation) -> None:
+def _emit(builder: GraphBuilder, names: dict[str, str], operation: Operation) -> None:
     builder.enter(operation.name)
     inputs = [names[name] for name in operation.inputs]
     if operation.op.name == "opaque":
@@ -163,20 +111,20 @@ def _emit(builder: _Builder, names: dict[str, str], operation: Operation) -> Non
         names[value.name] = result
 
 
-def _name_outputs(nodes: list[onnx.NodeProto], outputs: Mapping[str, str]) -> None:
-    """Let the producing node write an output itself, without the Identity, where it writes nothing else's output."""
-    sources = list(outputs.values())
-    for shown, source in outputs.items():
-        producer = next((node for node in nodes if source in node.output), None)
-        if producer is None or sources.count(source) > 1:
-            continue
-        nodes[:] = [node for node in nodes if node.name != f"output/{shown}"]
-        for node in nodes:
-            for edge in (node.input, node.output):
-                for index, name in enumerate(edge):
-                    if name == source:
-                        edge[index] = shown
+def _leave(builder: GraphBuilder, program: Program, names: Mapping[str, str]) -> list[onnx.ValueInfoProto]:
+    """Give every output its user-visible name, and the shape of the image again."""
+    types = {value.name: value.type for value in program.values()}
+    builder.enter("output")
+    shape: list[str] = []
+    if builder.flat:
+        image = builder.node("Shape", "cube", start=0, end=3)
+        shape = [builder.node("Concat", image, builder.constant("bands", [-1], "int64"), axis=0)]
+    operator = "Reshape" if builder.flat else "Identity"
+    for shown, value in program.outputs.items():
+        inputs = [names[value], *shape]
+        builder.nodes.append(helper.make_node(operator, inputs, [shown], name=f"output/{shown}"))
+    return [_value_info(shown, types[value].dtype, types[value]) for shown, value in program.outputs.items()]
 
 
-def _shape(type_: TensorType) -> list[int | str]:
-    return list(type_.dims)
+def _value_info(name: str, dtype: str, type_: TensorType) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, ELEMENT_TYPES[dtype], list(type_.dims))

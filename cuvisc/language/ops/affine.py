@@ -48,7 +48,8 @@ class Affine(Op):
         near: Tensor = center.to(x.dtype)
         if center.dtype != x.dtype:
             lost = near.to(center.dtype) - center
-            offset = offset + _linear(lost.expand(matrix.shape[:1]), matrix.to(center.dtype))
+            wide = lost.expand(matrix.shape[:1]) if matrix.ndim == 2 else lost
+            offset = offset + _linear(wide, matrix.to(center.dtype))
         result: Tensor = _linear(x - near, matrix.to(x.dtype)) + offset.to(x.dtype)
         return result
 
@@ -59,12 +60,13 @@ class Affine(Op):
         y = x
         if near.center.any():
             y = b.node("Sub", y, b.constant("center", near.center))
+        offset = b.constant("offset", near.offset) if near.offset.any() else None
         if not near.elementwise:
-            y = b.node("MatMul", y, b.constant("matrix", near.matrix))
-        elif (near.matrix != 1).any():
+            return b.project(y, b.constant("matrix", near.matrix), offset)
+        if (near.matrix != 1).any():
             y = b.node("Mul", y, b.constant("gain", near.matrix))
-        if near.offset.any():
-            y = b.node("Add", y, b.constant("offset", near.offset))
+        if offset is not None:
+            y = b.node("Add", y, offset)
         return b.node("Identity", y) if y == x else y
 
 

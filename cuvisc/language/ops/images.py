@@ -16,7 +16,7 @@ from torch import Tensor
 from ..types import TensorType
 from .op import OnnxBuilder, Op, OpError, apply
 
-_DOUBLE, _FLOAT = 11, 1
+_DOUBLE, _FLOAT, _BOOL = 11, 1, 9
 _TINY = 1e-30
 """Added to the diagonal of a covariance, so that an image without any variation has scores of zero."""
 
@@ -33,6 +33,13 @@ class _PerBand(Op):
         return TensorType(x.dtype, (x.dims[0], 1, 1, x.dims[-1]))
 
 
+def _keep_nan(b: OnnxBuilder, x: str, axes: str, statistic: str) -> str:
+    """The statistic, NaN where the image has one: ONNX Runtime's comparisons pass over NaN, or not, by its position."""
+    flags = b.node("Cast", b.node("IsNaN", x), to=_FLOAT)
+    found = b.node("Cast", b.node("ReduceMax", flags, axes, keepdims=1), to=_BOOL)
+    return b.node("Where", found, b.constant("nan", np.nan), statistic)
+
+
 class ImageExtremum(_PerBand):
     """Smallest or largest value."""
 
@@ -45,7 +52,9 @@ class ImageExtremum(_PerBand):
         return reduce(values[0], dim=(1, 2), keepdim=True)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
-        return b.node(self._operator, values[0], b.constant("axes", [1, 2], "int64"), keepdims=1)
+        (x,) = values
+        axes = b.constant("axes", [1, 2], "int64")
+        return _keep_nan(b, x, axes, b.node(self._operator, x, axes, keepdims=1))
 
 
 class ImageDeviation(_PerBand):
@@ -81,7 +90,8 @@ class ImageMedian(_PerBand):
         rank = b.node("Div", b.node("Sub", count, one), two)
         smallest = b.node("TopK", pixels, b.node("Add", rank, one), axis=1, largest=0, sorted=1)
         median = b.node("Gather", smallest, rank, axis=1)
-        return b.node("Unsqueeze", median, b.constant("row", [1], "int64"))
+        axes = b.constant("axes", [1, 2], "int64")
+        return _keep_nan(b, x, axes, b.node("Unsqueeze", median, b.constant("row", [1], "int64")))
 
 
 class ImageMahalanobis(Op):

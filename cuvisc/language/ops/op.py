@@ -29,6 +29,9 @@ class OnnxBuilder(Protocol):
     def constant(self, name: str, value: Any, dtype: str = "float32") -> str:
         """Add an initializer and return its name."""
 
+    def project(self, x: str, matrix: str, offset: str | None) -> str:
+        """x A + b over the last axis, as one node where the graph works on pixels [N,C]."""
+
     def loop(
         self, count: int, state: str, shape: Sequence[Dim], body: Callable[[OnnxBuilder, str, str], str]
     ) -> str:

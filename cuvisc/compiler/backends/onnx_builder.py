@@ -1,0 +1,78 @@
+"""What op spellings write ONNX nodes to; names follow the operation that is being emitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from cuvisc.language.ops.op import OnnxBuilder
+from cuvisc.language.types import Dim
+
+
+class GraphBuilder:
+    """Collects nodes and initializers; implements :class:`cuvisc.language.ops.op.OnnxBuilder`.
+
+    ``flat`` says that values are pixels [N,C] instead of images [B,H,W,C].
+    """
+
+    def __init__(self, flat: bool = False) -> None:
+        self.flat = flat
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: dict[str, TensorProto] = {}
+        self.scope = ""
+        self._count = 0
+
+    def enter(self, scope: str) -> None:
+        """Name what follows after this operation."""
+        self.scope = scope
+        self._count = 0
+
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node; returns the name of its first output."""
+        name = f"{self.scope}/{operator}" if self._count == 0 else f"{self.scope}/{operator}_{self._count}"
+        self._count += 1
+        outputs = [name, f"{name}.indices"] if operator == "TopK" else [name]
+        self.nodes.append(helper.make_node(operator, list(inputs), outputs, name=name, **attributes))
+        return name
+
+    def constant(self, name: str, value: Any, dtype: str = "float32") -> str:
+        """Add an initializer."""
+        full = f"{self.scope}.{name}"
+        self.initializers[full] = numpy_helper.from_array(np.asarray(value, dtype=dtype), full)
+        return full
+
+    def project(self, x: str, matrix: str, offset: str | None) -> str:
+        """x A + b over the last axis."""
+        if self.flat:
+            return self.node("Gemm", x, matrix, *([offset] if offset else []))
+        y = self.node("MatMul", x, matrix)
+        return self.node("Add", y, offset) if offset else y
+
+    def loop(
+        self, count: int, state: str, shape: Sequence[Dim], body: Callable[[OnnxBuilder, str, str], str]
+    ) -> str:
+        """Apply ``body(builder, index, state) -> state`` ``count`` times to a float64 state of ``shape``."""
+        inner = GraphBuilder()
+        inner.enter(f"{self.scope}/body")
+        index, before, go_on = (f"{inner.scope}.{name}" for name in ("index", "state", "condition"))
+        after = body(inner, index, before)
+        same = inner.node("Identity", go_on)
+        graph = helper.make_graph(
+            inner.nodes,
+            inner.scope,
+            [
+                helper.make_tensor_value_info(index, TensorProto.INT64, []),
+                helper.make_tensor_value_info(go_on, TensorProto.BOOL, []),
+                helper.make_tensor_value_info(before, TensorProto.DOUBLE, list(shape)),
+            ],
+            [
+                helper.make_tensor_value_info(same, TensorProto.BOOL, []),
+                helper.make_tensor_value_info(after, TensorProto.DOUBLE, list(shape)),
+            ],
+            list(inner.initializers.values()),
+        )
+        return self.node("Loop", self.constant("trips", count, "int64"), "", state, body=graph)
