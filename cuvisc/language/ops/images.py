@@ -1,7 +1,8 @@
 """Ops over the pixels of one image: extrema, deviation and median of every band, and distance to the image's
 own background.
 
-None of them can be computed in strips of an image.
+None of them can be computed in strips of an image. A value that is not a number makes its band's statistic, and the
+distances of its whole image, not a number.
 """
 
 from __future__ import annotations
@@ -74,13 +75,14 @@ class ImageDeviation(_PerBand):
 
 
 class ImageMedian(_PerBand):
-    """Lower median: element (N - 1) // 2 of the N sorted values, NaN above all others."""
+    """Lower median: element (N - 1) // 2 of the N sorted values."""
 
     name = "image_median"
 
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
         ranked = values[0].flatten(1, 2).sort(dim=1).values
-        return ranked[:, (ranked.shape[1] - 1) // 2, None, None, :]
+        last = ranked[:, -1, None, None, :]
+        return torch.where(torch.isnan(last), last, ranked[:, (ranked.shape[1] - 1) // 2, None, None, :])
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values
