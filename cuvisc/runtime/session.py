@@ -127,8 +127,9 @@ def _obstacle(provider: str) -> str:
     missing = _missing_library(runtime, provider)
     if not missing:
         return ""
-    extra = "TensorRT 10" if provider == TENSORRT else "CUDA and cuDNN"
-    return f"{provider} cannot start: {missing}; install {extra} of the version that this onnxruntime wants"
+    cuda = f"CUDA {getattr(runtime, 'cuda_version', '')}".rstrip()
+    wanted = f"{cuda}, cuDNN and TensorRT" if provider == TENSORRT else f"{cuda} and cuDNN"
+    return f"{provider} cannot start: {missing}; install {wanted}"
 
 
 def _missing_library(runtime: ModuleType, provider: str) -> str:

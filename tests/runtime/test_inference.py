@@ -187,10 +187,8 @@ def test_a_gpu_build_without_its_libraries_names_what_the_linker_misses(
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [session.CUDA, session.CPU])
     missing = "libcublasLt.so.13: cannot open shared object file: No such file or directory"
     monkeypatch.setattr(session, "_missing_library", lambda runtime, provider: missing)
-    reason = (
-        f"CUDAExecutionProvider cannot start: {missing}; "
-        "install CUDA and cuDNN of the version that this onnxruntime wants"
-    )
+    monkeypatch.setattr(onnxruntime, "cuda_version", "13.0", raising=False)
+    reason = f"CUDAExecutionProvider cannot start: {missing}; install CUDA 13.0 and cuDNN"
     with pytest.raises(DeviceError) as caught:
         Predictor(small.folder, device="cuda")
     assert str(caught.value) == f"--device cuda: {reason}"

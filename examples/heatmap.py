@@ -1,0 +1,32 @@
+"""Draw one output of `cuvisc predict` as a heat map: python examples/heatmap.py scores.npz heatmap.png [node.port]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402 - the backend comes first
+
+
+def main(source: str, target: str, name: str | None = None) -> None:
+    """Draw the named output, or the first one of scores; the colours span its 2nd to 99.8th percentile."""
+    with np.load(source) as outputs:
+        name = name or next(key for key in outputs.files if outputs[key].dtype.kind == "f")
+        scores = outputs[name].astype(np.float64)
+    image = scores.reshape(-1, *scores.shape[-3:])[0, :, :, 0]
+    low, high = np.nanpercentile(image, (2, 99.8))
+    figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
+    shown = axes.imshow(image, cmap="inferno", vmin=low, vmax=high)
+    axes.set(title=name, xlabel="column", ylabel="row")
+    figure.colorbar(shown, label=name.rpartition(".")[2], extend="both")
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=150)
+    print(target)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
