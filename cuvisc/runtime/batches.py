@@ -72,3 +72,19 @@ class _Dealt:
 
     def __iter__(self) -> Iterator[Any]:
         return islice(iter(self._loader), self._rank, self._limit, self._world)
+
+
+def wavelengths_in(datamodule: Any, batches: Iterable[Any], bands: int) -> tuple[float, ...] | None:
+    """Band centres in nanometres, as the data module says them, else as the first batch does."""
+    found = getattr(datamodule, "wavelengths", None)
+    if found is None:
+        first: Any = next(iter(batches), {})
+        found = first.get("wavelengths")
+    if found is None:
+        return None
+    centers = np.asarray(
+        [np.asarray(part) for part in found] if isinstance(found, list) else found, dtype=np.float64
+    )
+    if centers.ndim == 2:
+        centers = centers[0] if centers.shape[1] == bands else centers[:, 0]
+    return tuple(map(float, centers)) if centers.shape == (bands,) and np.isfinite(centers).all() else None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TypeVar
-
-from torch import distributed
 
 T = TypeVar("T")
 
 
 def rank_and_world() -> tuple[int, int]:
     """This process's rank and the number of processes; (0, 1) outside a distributed run."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
+    if "torch" in sys.modules:
+        from torch import distributed
+
+        if distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
 
 
@@ -22,11 +24,13 @@ def gather(own: T | None) -> list[T]:
     _, world = rank_and_world()
     found: list[T | None] = [own] * world
     if world > 1:
+        from torch import distributed
+
         distributed.all_gather_object(found, own)
     return [value for value in found if value is not None]
 
 
 def is_first() -> bool:
     """Whether this process speaks and writes for all; Lightning tells the processes it starts by LOCAL_RANK."""
-    _, world = rank_and_world()
-    return rank_and_world()[0] == 0 if world > 1 else int(os.environ.get("LOCAL_RANK", "0")) == 0
+    rank, world = rank_and_world()
+    return rank == 0 if world > 1 else int(os.environ.get("LOCAL_RANK", "0")) == 0

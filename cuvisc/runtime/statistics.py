@@ -85,9 +85,6 @@ class _Phase:
 
     def run(self) -> InputProfile:
         self.module.eval()
-        for node in self.module.graph.nodes:
-            if node.statistics is None and self.module.node(node.id).requires_initial_fit:
-                self._solve(node, None)
         passes = self.plan.passes or (Pass((_INPUT_TAP,), ()),)
         profile: InputProfile | None = None
         for index, step in enumerate(passes):
@@ -96,7 +93,11 @@ class _Phase:
             )
             text = f"Phase 1, pass {index + 1} of {len(passes)}"
             for batch in follow(self.batches(), text, self.bars):
-                reading.take(batch)
+                cube = reading.open(batch)
+                self._solve_unmeasured()
+                reading.take(cube)
+            reading.agree_on_bands()
+            self._solve_unmeasured()
             self.measured |= {(index, *tap_and_kind): found for tap_and_kind, found in reading.results()}
             if index == 0:
                 profile = self._profile(reading)
@@ -104,6 +105,13 @@ class _Phase:
                 self._solve(self.module.graph.by_id[name], self.plan.sources[name])
         assert profile is not None
         return profile
+
+    def _solve_unmeasured(self) -> None:
+        """Fill what needs no statistic, as soon as the number of bands is known."""
+        for node in self.module.graph.nodes:
+            waiting = node.statistics is None and node.id not in self.facts
+            if waiting and self.module.node(node.id).requires_initial_fit:
+                self._solve(node, None)
 
     def _profile(self, reading: _Reading) -> InputProfile:
         tap = next(tap for tap in reading.taps if tap.parts == (INPUT,))
@@ -142,15 +150,19 @@ class _Reading:
         }
         self._evaluated = {part for tap in taps for part in tap.parts} - {INPUT}
 
-    @torch.no_grad()
-    def take(self, batch: Any) -> None:
-        """Measure one batch."""
+    def open(self, batch: Any) -> torch.Tensor:
+        """The cube of a batch, once it is known to fit the graph."""
         cube = check_batch(batch, "the training data")
         try:
             self.module.bind(cube.shape[-1])
         except ShapeError as error:
             raise DataError(str(error)) from error
         self.dtype = self.dtype or str(cube.dtype).removeprefix("torch.")
+        return cube
+
+    @torch.no_grad()
+    def take(self, cube: torch.Tensor) -> None:
+        """Measure one batch."""
         values: dict[ValueRef, NDArray[Any]] = {INPUT: pixels_of(cube)}
         if self._evaluated:
             found = self.module.evaluate(cube, self._evaluated)
@@ -161,10 +173,13 @@ class _Reading:
         if self._sample is not None:
             self._sample.update(values[INPUT])
 
-    def results(self) -> Iterable[tuple[tuple[Tap, str], Result]]:
-        """What was measured, by all ranks together."""
+    def agree_on_bands(self) -> None:
+        """Bind a rank that had no batch of its own to what the others have seen."""
         for channels in gather(self.module.channels):
             self.module.bind(channels)
+
+    def results(self) -> Iterable[tuple[tuple[Tap, str], Result]]:
+        """What was measured, by all ranks together."""
         for (tap, kind), own in self._accumulators.items():
             merged = ACCUMULATORS[kind]()
             for other in gather(own):

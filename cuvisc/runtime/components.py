@@ -1,0 +1,73 @@
+"""What a spec names besides the graph to objects: training configuration, data module, monitors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from cuvisc.compiler.module import load_class
+from cuvisc.language.declare import ParameterError
+from cuvisc.language.leaf import MonitoringNode
+from cuvisc.runtime.config import TrainingConfig
+from cuvisc.schema.catalogue import load
+from cuvisc.schema.diagnostics import Diagnostics
+from cuvisc.schema.document import Path
+from cuvisc.schema.errors import SpecError
+from cuvisc.schema.spec import ComponentSpec, Spec, thaw
+
+T = TypeVar("T")
+_SECTIONS: Mapping[str, Path] = {
+    "TrainingConfig": ("training",),
+    "TrainerConfig": ("training", "trainer"),
+    "OptimizerConfig": ("training", "optimizer"),
+    "SchedulerConfig": ("training", "optimizer", "scheduler"),
+}
+
+
+def make_config(spec: Spec) -> TrainingConfig:
+    """The training section as a configuration; raises :class:`SpecError` pointing at what is wrong."""
+    given = thaw(spec.training)
+    assert isinstance(given, dict)
+    try:
+        return TrainingConfig(**given)
+    except ParameterError as error:
+        raise refusal(spec, error) from error
+
+
+def refusal(spec: Spec, error: ParameterError, path: Path = ("training",)) -> SpecError:
+    """The error of a refused parameter, at the place in the spec where it stands."""
+    message = str(error)
+    owner, _, fact = message.partition(": ")
+    named = re.search(r"`([a-z_]+)`", fact)
+    path = _SECTIONS.get(owner, path)
+    if named is not None:
+        path = (*path, named.group(1))
+    diagnostics = Diagnostics(spec.document.sources)
+    diagnostics.error("E104", message, spec.document.value_span(path))
+    return SpecError(message, diagnostics if spec.document.sources else None)
+
+
+def make_datamodule(spec: Spec) -> Any:
+    """The data module; raises :class:`SpecError` where the spec names none."""
+    if spec.datamodule is None:
+        raise SpecError(
+            "there is no data to train on: add a `datamodule`, such as `datamodule: {type: IndianPines}`"
+        )
+    return _make(spec, spec.datamodule, object, ("datamodule",))
+
+
+def make_monitors(spec: Spec) -> list[MonitoringNode]:
+    """The monitors that are enabled."""
+    return [_make(spec, entry, MonitoringNode, ("monitoring", entry.id)) for entry in spec.monitors]
+
+
+def _make(spec: Spec, component: ComponentSpec, base: type[T], path: Path) -> T:
+    entry = load().entry(component.kind, component.type)
+    assert entry is not None, "the spec was checked"
+    given = thaw(component.params)
+    assert isinstance(given, dict)
+    try:
+        return load_class(entry["implementation"], base)(**given)
+    except ParameterError as error:
+        raise refusal(spec, error, path) from error

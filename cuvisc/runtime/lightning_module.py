@@ -1,0 +1,200 @@
+"""`CuvisLightningModule`: a compiled graph and its leaves as Lightning trains them. Sums losses, updates metrics, logs.
+
+Logged names: train/loss/<leaf>, train/loss/total, val/loss/<leaf>, val/loss/total, val/metric/<name>, lr. A metric name
+that two leaves share is logged as val/metric/<leaf>/<name> for both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from cuvisc.compiler.graph import ValueRef
+from cuvisc.compiler.module import CompiledGraph, ShapeError
+from cuvisc.language.leaf import BatchError, LossNode, MetricNode, VisualizationNode
+from cuvisc.runtime.attached import Attached, of_kind
+from cuvisc.runtime.config import MONITORED, TrainingConfig
+from cuvisc.runtime.data.contract import check_batch
+from cuvisc.runtime.gradients import Evaluation, prepare, trained_nodes
+from cuvisc.runtime.optimizers import make_optimizer, make_scheduler
+from cuvisc.runtime.reporting import Reporters
+from cuvisc.schema.errors import DataError, SpecError
+
+Values = Mapping[ValueRef, Tensor]
+
+
+class CuvisLightningModule(LightningModule):
+    """Phase 2 of a graph; `fit_first` is called once, when Lightning has set up data and ranks, and does phase 1."""
+
+    def __init__(
+        self,
+        compiled: CompiledGraph,
+        leaves: Sequence[Attached],
+        config: TrainingConfig,
+        reporters: Reporters,
+        fit_first: Callable[[], None],
+        validates: bool = True,
+    ) -> None:
+        super().__init__()
+        self.compiled = compiled
+        self.leaves = nn.ModuleList(attached.leaf for attached in leaves)
+        self.config = config
+        self.reporters = reporters
+        self.monitored = MONITORED if validates else "train/loss/total"
+        self._losses = of_kind(leaves, LossNode)
+        if any(attached.id == "total" for attached, _ in self._losses):
+            raise SpecError(
+                "`loss_leaves.total`: train/loss/total is the sum of all losses; name the loss otherwise"
+            )
+        self._metrics = of_kind(leaves, MetricNode)
+        self._figures = of_kind(leaves, VisualizationNode)
+        self._fit_first: Callable[[], None] | None = fit_first
+        self._interval = 1
+        self._first_batch: tuple[dict[str, Any], Values] | None = None
+        self.trained = trained_nodes(compiled.graph)
+        self._evaluate = Evaluation(compiled, self.trained)
+
+    def setup(self, stage: str) -> None:
+        """Phase 1, then parameters of what phase 2 moves."""
+        if self._fit_first is not None:
+            self._fit_first()
+            self._fit_first = None
+            prepare(self.compiled, self.trained)
+
+    def forward(self, cube: Tensor) -> dict[str, Tensor]:
+        """Every value of the graph, by name."""
+        return self.compiled(cube)  # type: ignore[no-any-return]
+
+    def configure_optimizers(self) -> Any:
+        optimizer = make_optimizer(self.config.optimizer, [p for p in self.parameters() if p.requires_grad])
+        monitor = self.config.optimizer.scheduler.monitor
+        scheduler = make_scheduler(
+            self.config.optimizer,
+            optimizer,
+            epochs=self.trainer.max_epochs or 1,
+            steps=int(self.trainer.estimated_stepping_batches) if self.trainer.max_epochs != -1 else 1,
+            monitor=self.monitored if monitor == MONITORED else monitor,
+            validations_every=self.trainer.check_val_every_n_epoch or 1 if self.monitored == MONITORED else 1,
+        )
+        return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    def on_train_start(self) -> None:
+        # An epoch shorter than the interval would otherwise log no training loss at all.
+        asked = self.config.trainer.log_every_n_steps
+        self._interval = max(1, min(asked, int(self.trainer.num_training_batches)))
+        setattr(self.trainer, "log_every_n_steps", self._interval)  # noqa: B010 - Lightning does not declare it
+
+    def on_train_epoch_start(self) -> None:
+        for node in self.compiled.graph.nodes:
+            self.compiled.node(node.id).start_epoch(self.current_epoch)
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        batch, values = self._read(batch, {attached.reads for attached, _ in self._losses})
+        losses = self._compute_losses(batch, values)
+        self._log_losses("train", losses, batch, on_step=True)
+        self.log("lr", self._rate(), on_step=True, on_epoch=False)
+        self._refuse_divergence(losses, values)
+        return losses["total"]
+
+    def on_validation_epoch_start(self) -> None:
+        self._first_batch = None
+        for _, metric in self._metrics:
+            metric.reset()
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        drawing = self._to_draw() if batch_idx == 0 else []
+        readers = [*(a for a, _ in self._losses), *(a for a, _ in self._metrics), *(a for a, _ in drawing)]
+        batch, values = self._read(batch, {ref for attached in readers for ref in attached.needed})
+        if self._losses:
+            self._log_losses("val", self._compute_losses(batch, values), batch, on_step=False)
+        for attached, metric in self._metrics:
+            try:
+                metric.update(values[attached.reads], attached.batch(batch, values))
+            except BatchError as error:
+                raise attached.refused(error) from error
+        if drawing:
+            self._first_batch = batch, values
+
+    def on_validation_epoch_end(self) -> None:
+        found = [
+            (attached.id, name, value)
+            for attached, metric in self._metrics
+            for name, value in metric.compute().items()
+        ]
+        counts = Counter(name for _, name, _ in found)
+        for leaf, name, value in found:
+            full = f"val/metric/{name}" if counts[name] == 1 else f"val/metric/{leaf}/{name}"
+            self.log(full, float(value), on_epoch=True)
+        if self._first_batch is not None:
+            self._draw(*self._first_batch)
+            self._first_batch = None
+
+    def _read(self, batch: Any, wanted: set[ValueRef]) -> tuple[dict[str, Any], Values]:
+        """The batch as leaves see it, and the values they read."""
+        cube = check_batch(batch, "the data")
+        try:
+            values = self._evaluate(cube, wanted)
+        except ShapeError as error:
+            raise DataError(str(error)) from error
+        return self._with_mapped_labels(batch), values
+
+    def _with_mapped_labels(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        seen = dict(batch)
+        if seen.get("labels") is not None:
+            for node in self.compiled.graph.nodes:
+                mapped = self.compiled.node(node.id).map_labels(seen["labels"])
+                if mapped is not None:
+                    seen["mask"] = mapped
+        return seen
+
+    def _compute_losses(self, batch: dict[str, Any], values: Values) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        for attached, loss in self._losses:
+            try:
+                losses[attached.id] = loss.compute_loss(values[attached.reads], attached.batch(batch, values))
+            except BatchError as error:
+                raise attached.refused(error) from error
+        return {**losses, "total": torch.stack(tuple(losses.values())).sum()}
+
+    def _log_losses(
+        self, stage: str, losses: Mapping[str, Tensor], batch: dict[str, Any], on_step: bool
+    ) -> None:
+        size = len(check_batch(batch, "the data"))
+        named = {f"{stage}/loss/{name}": loss.detach() for name, loss in losses.items()}
+        self.log_dict(named, on_step=on_step, on_epoch=not on_step, batch_size=size, sync_dist=not on_step)
+
+    def _rate(self) -> float:
+        optimizer = self.trainer.optimizers[0]
+        return float(optimizer.param_groups[0]["lr"])
+
+    def _refuse_divergence(self, losses: Mapping[str, Tensor], values: Values) -> None:
+        """An error for a loss that is not finite; looked at when it is logged, so that a GPU is not waited for."""
+        if self.device.type != "cpu" and (self.global_step + 1) % self._interval:
+            return
+        if bool(torch.isfinite(losses["total"])):
+            return
+        wrong = [name for name, loss in losses.items() if name != "total" and not bool(torch.isfinite(loss))]
+        where = f"epoch {self.current_epoch}, step {self.global_step}"
+        raise SpecError(
+            f"train/loss/{(wrong or ['total'])[0]} is {float(losses[(wrong or ['total'])[0]])} ({where}): training has "
+            "diverged; lower training.optimizer.lr, or set training.trainer.gradient_clip_val to 1.0"
+        )
+
+    def _to_draw(self) -> list[tuple[Attached, VisualizationNode]]:
+        if not self.trainer.is_global_zero or self.trainer.sanity_checking:
+            return []
+        return [(a, figure) for a, figure in self._figures if self.current_epoch % figure.log_frequency == 0]
+
+    def _draw(self, batch: dict[str, Any], values: Values) -> None:
+        for attached, figure in self._to_draw():
+
+            def draw(attached: Attached = attached, figure: VisualizationNode = figure) -> Any:
+                seen = attached.batch(batch, values)
+                return figure.draw(values[attached.reads], seen, self.global_step, "val")
+
+            self.reporters.log_figure(attached.id, draw, self.global_step, "val")

@@ -1,0 +1,139 @@
+"""A training configuration to Lightning's Trainer and callbacks; and Lightning kept quiet where cuvisc speaks."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, RichProgressBar
+
+from cuvisc.language.declare import ParameterError
+from cuvisc.runtime.callbacks.named import make_callbacks
+from cuvisc.runtime.config import MONITORED, TrainerConfig, TrainingConfig, refuse_half_on_cpu
+from cuvisc.runtime.progress import bars_wanted, log
+from cuvisc.schema.errors import DeviceError, SpecError
+
+_LISTED = 8
+
+
+class KeepBest(Callback):
+    """Remembers the epoch with the smallest val/loss/total, its metrics, and its weights where they are to be kept."""
+
+    def __init__(self, with_weights: bool) -> None:
+        self.value, self.epoch = math.inf, -1
+        self.metrics: dict[str, float] = {}
+        self.weights: dict[str, torch.Tensor] | None = None
+        self._with_weights = with_weights
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        found = trainer.callback_metrics.get(MONITORED)
+        if trainer.sanity_checking or found is None or not float(found) < self.value:
+            return
+        self.value, self.epoch = float(found), trainer.current_epoch
+        self.metrics = metrics_of(trainer)
+        if self._with_weights:
+            state = pl_module.compiled.nodes.state_dict()  # type: ignore[union-attr] # its graph
+            self.weights = {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+class EpochLines(Callback):
+    """One line of losses and metrics for every epoch."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        of = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+        log.info("Epoch %d%s: %s", trainer.current_epoch + 1, of, summary(metrics_of(trainer)))
+
+
+def metrics_of(trainer: Trainer) -> dict[str, float]:
+    """The values logged last, under cuvisc's names."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def summary(metrics: dict[str, float]) -> str:
+    """Totals and metrics on one line."""
+    chosen = [name for name in metrics if name.endswith("loss/total") or "/metric/" in name]
+    shown = [f"{name} {metrics[name]:.4g}" for name in chosen[:_LISTED]]
+    return ", ".join(shown + ["…"] * (len(chosen) > _LISTED)) or "nothing logged"
+
+
+def make_trainer(
+    config: TrainingConfig, epochs: int, folder: Path, validates: bool, logger: Any, own: list[Callback]
+) -> Trainer:
+    """The Trainer; raises :class:`SpecError` or :class:`DeviceError` for options that Lightning refuses."""
+    options = config.trainer.to_dict()
+    named = options.pop("callbacks")
+    try:
+        _refuse_half_without_gpu(config.trainer)
+        callbacks = [*own, *make_callbacks(named, folder)]
+    except ParameterError as error:
+        raise SpecError(str(error)) from error
+    options["max_epochs"] = epochs
+    if options["limit_val_batches"] is None and not validates:
+        options["limit_val_batches"] = 0
+    if any(isinstance(callback, ProgressBar) for callback in callbacks):
+        options["enable_progress_bar"] = True
+    elif options["enable_progress_bar"] is None:
+        options["enable_progress_bar"] = bars_wanted()
+    if options["enable_progress_bar"] and not any(isinstance(c, ProgressBar) for c in callbacks):
+        callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
+    trains = epochs != 0 and config.trainer.enable_checkpointing
+    options["enable_checkpointing"] = trains
+    if trains and not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
+        callbacks.append(_checkpoints(folder, validates))
+    try:
+        return Trainer(
+            **options,
+            callbacks=callbacks,
+            logger=logger,
+            default_root_dir=str(folder.parent),
+            enable_autolog_hparams=False,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        refused: type[SpecError | DeviceError] = SpecError
+        if config.trainer.accelerator not in ("auto", "cpu") and "accelerator" in str(error).casefold():
+            refused = DeviceError
+        raise refused(f"training.trainer: Lightning refuses these options: {error}") from error
+
+
+def _checkpoints(folder: Path, validates: bool) -> ModelCheckpoint:
+    """`last.ckpt`, and `best.ckpt` where there is a validation loss."""
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename="best",
+        monitor=MONITORED if validates else None,
+        save_last=True,
+        enable_version_counter=False,
+    )
+
+
+def _refuse_half_without_gpu(config: TrainerConfig) -> None:
+    if (
+        config.accelerator == "auto"
+        and not torch.cuda.is_available()
+        and not torch.backends.mps.is_available()
+    ):
+        refuse_half_on_cpu(config.precision)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning without its banners, tips and hints about workers; its errors come through."""
+    talkers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    before = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            yield
+    finally:
+        for talker, level in zip(talkers, before, strict=True):
+            talker.setLevel(level)

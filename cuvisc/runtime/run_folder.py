@@ -1,0 +1,227 @@
+"""A run on disk: the spec, run.json, weights and a sample of the input. Every file is written whole, then renamed.
+
+What the spec takes from the environment is a secret as far as anyone knows: files keep `${oc.env:…}` as it was written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cuvisc
+from cuvisc.runtime.atomic import write_bytes, write_text
+from cuvisc.runtime.ranks import is_first
+from cuvisc.schema.errors import DataError, SpecError
+from cuvisc.schema.spec import Spec, spec_hash
+from cuvisc.schema.writing import dump_yaml
+
+if TYPE_CHECKING:
+    from cuvisc.compiler.module import CompiledGraph
+    from cuvisc.runtime.export import Source
+    from cuvisc.runtime.statistics import InputProfile
+
+FORMAT = 1
+RUN, SPEC, RESOLVED = "run.json", "spec.yaml", "spec.resolved.yaml"
+WEIGHTS, SAMPLE, CHECKPOINTS = "weights.safetensors", "sample.safetensors", "checkpoints"
+RUN_DIR_VARIABLE = "CUVISC_RUN_DIR"
+_PACKAGES = ("torch", "lightning", "numpy")
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:\s*([A-Za-z_]\w*)")
+
+
+@dataclass
+class RunFolder:
+    """One run's folder and the facts in its run.json; of several processes only the first one `writes`."""
+
+    path: Path
+    writes: bool = True
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def create(cls, spec: Spec, place: Path | None = None, *, force: bool = False) -> RunFolder:
+        """A new folder at `place`, or at runs/<name>/<time>-<hash>; raises :class:`SpecError` when it is in use."""
+        sha256 = spec_hash(spec)
+        if not is_first():
+            return cls(place or Path(os.environ[RUN_DIR_VARIABLE]), writes=False)
+        path = place or _free_place(Path("runs") / _public_name(spec), sha256)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if not force:
+                raise SpecError(f"{path} exists and is not empty; give --force to write into it")
+            _forget(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot make the run folder {path}: {error.strerror or error}") from error
+        # Processes that a distributed run starts from here write nothing, but look for the folder.
+        os.environ[RUN_DIR_VARIABLE] = str(path)
+        versions = {name: metadata.version(name) for name in _PACKAGES}
+        folder = cls(path)
+        folder.record(
+            format=FORMAT,
+            name=_public_name(spec),
+            spec_sha256=sha256,
+            cuvisc=cuvisc.__version__,
+            versions={"python": platform.python_version(), **versions},
+            status="running",
+            started=_now(),
+        )
+        return folder
+
+    def record(self, **facts: Any) -> None:
+        """Add facts and write run.json anew."""
+        self.facts.update(facts)
+        if not self.writes:
+            return
+        text = json.dumps(_finite(self.facts), indent=2, ensure_ascii=False, allow_nan=False)
+        write_text(self.path / RUN, text + "\n")
+
+    def finish(self, status: str, **facts: Any) -> None:
+        """Record how the run ended: `finished`, `failed` or `interrupted`."""
+        self.record(status=status, ended=_now(), **facts)
+
+    def write_spec(self, spec: Spec, overrides: Sequence[str] = ()) -> None:
+        """Write spec.yaml as the user wrote it, overrides as a comment, and spec.resolved.yaml in canonical form."""
+        resolved = dump_yaml(spec.to_dict())
+        lines = spec.document.lines(spec.document.name)
+        written = "\n".join(lines) if lines else resolved
+        header = "".join(f"# override: {override}\n" for override in overrides)
+        write_text(self.path / SPEC, header + written.rstrip("\n") + "\n")
+        write_text(self.path / RESOLVED, resolved)
+
+    def write_sample(self, profile: InputProfile) -> None:
+        """Write some training pixels, and what phase 1 measured of all of them."""
+        from safetensors.numpy import save
+
+        arrays = {
+            "pixels": profile.sample,
+            "mean": profile.moments.mean,
+            "scatter": profile.moments.scatter,
+            "minimum": profile.extrema.minimum,
+            "maximum": profile.extrema.maximum,
+        }
+        contiguous = {name: array.copy(order="C") for name, array in arrays.items()}
+        facts = {"dtype": profile.dtype, "count": str(profile.moments.count)}
+        write_bytes(self.path / SAMPLE, save(contiguous, metadata=facts))
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The facts of a run; raises :class:`DataError` when there are none."""
+    try:
+        facts = json.loads((path / RUN).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is no run folder: it holds no {RUN}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path / RUN} cannot be read: {error}") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise DataError(f"{path / RUN} was not written by this version of cuvisc")
+    return facts
+
+
+def load_source(path: Path) -> Source:
+    """What an export of a finished run is made from; raises :class:`DataError` for a run that has not finished."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    from cuvisc.language.statistics import BandMoments
+    from cuvisc.runtime.export import Source
+
+    facts = read_run(path)
+    if facts["status"] != "finished" or facts.get("trial"):
+        state = "a trial (fast_dev_run)" if facts.get("trial") else facts["status"]
+        raise DataError(f"{path} cannot be exported: the run is {state}, not finished")
+    module = load_module(path)
+    try:
+        arrays = load((path / SAMPLE).read_bytes())
+        moments = BandMoments(int(facts["input"]["pixels"]), arrays["mean"], arrays["scatter"])
+        sample = arrays["pixels"]
+    except (OSError, KeyError, SafetensorError) as error:
+        raise DataError(f"{path / SAMPLE} cannot be read: {error}") from error
+    wavelengths = facts["input"].get("wavelengths")
+    return Source(
+        module=module,
+        spec_sha256=facts["spec_sha256"],
+        input_dtype=module.graph.spec.graph.input_dtype or facts["input"]["dtype"],
+        sample=sample,
+        profile=moments,
+        wavelengths=tuple(wavelengths) if wavelengths else None,
+    )
+
+
+def load_module(path: Path) -> CompiledGraph:
+    """The fitted module of a run: its graph from spec.resolved.yaml, its state from the weights.
+
+    Data, monitors and training are left out, so that what they take from the environment need not be there.
+    """
+    from cuvisc.compiler.check import check_graph
+    from cuvisc.compiler.module import build_module
+    from cuvisc.runtime.weights import load_weights
+    from cuvisc.schema.catalogue import load
+    from cuvisc.schema.diagnostics import Diagnostics
+    from cuvisc.schema.front_end import load_data
+    from cuvisc.schema.loader import load_tree
+    from cuvisc.schema.reading import read_text
+
+    file = path / RESOLVED
+    diagnostics = Diagnostics()
+    text = read_text(file, diagnostics)
+    tree = load_tree(text, str(file), diagnostics) if text is not None else None
+    plain = tree.plain() if tree is not None else None
+    if not isinstance(plain, dict):
+        raise SpecError(diagnostics=diagnostics)
+    kept = {key: plain[key] for key in ("version", "graph", "nodes") if key in plain}
+    spec, diagnostics = load_data(kept, str(file))
+    graph = check_graph(spec, load(), diagnostics) if spec is not None else None
+    if graph is None:
+        raise SpecError(diagnostics=diagnostics)
+    module = build_module(graph)
+    load_weights(module, path / WEIGHTS)
+    return module
+
+
+def without_secrets(text: str, spec: Spec) -> str:
+    """A message with every value that the spec took from the environment replaced by its name."""
+    names = set(_ENVIRONMENT.findall(json.dumps(spec.to_dict(), ensure_ascii=False)))
+    values = {name: os.environ.get(name, "") for name in names}
+    for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
+        if value:
+            text = text.replace(value, f"${{oc.env:{name}}}")
+    return text
+
+
+def _public_name(spec: Spec) -> str:
+    """The graph's name as part of a path; `graph` where it comes from the environment."""
+    graph = spec.to_dict().get("graph")
+    written = str(graph.get("name", "graph")) if isinstance(graph, dict) else "graph"
+    return "graph" if "${" in written else re.sub(r"[^\w.-]+", "_", written).strip("._") or "graph"
+
+
+def _free_place(root: Path, sha256: str) -> Path:
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{sha256[:8]}"
+    names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10_000))
+    return next(root / name for name in names if not (root / name).exists())
+
+
+def _forget(path: Path) -> None:
+    """Remove what would make an old run look like the new one."""
+    for name in (RUN, SPEC, RESOLVED, WEIGHTS, SAMPLE):
+        (path / name).unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _finite(value: Any) -> Any:
+    """Plain data for JSON: numbers that are not finite as null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and value - value != 0 else value

@@ -1,0 +1,276 @@
+"""Both phases of a typed graph in one run folder: statistics, then gradients under Lightning.
+
+The weights a run ends with are those of the last epoch, or with `keep: best` those of the smallest val/loss/total;
+`checkpoints/` holds both, with optimizer and scheduler, unless a ModelCheckpoint of the spec takes their place.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from cuvisc.compiler.graph import TypedGraph
+from cuvisc.compiler.module import CompiledGraph, build_module
+from cuvisc.compiler.plan import plan_statistics
+from cuvisc.language.leaf import LeafNode, MonitoringNode
+from cuvisc.language.node import Node
+from cuvisc.runtime.attached import attach_leaves
+from cuvisc.runtime.batches import phase_one_batches, wavelengths_in
+from cuvisc.runtime.components import make_config
+from cuvisc.runtime.config import DEFAULT_EPOCHS, TrainingConfig
+from cuvisc.runtime.gradients import trained_nodes
+from cuvisc.runtime.lightning_module import CuvisLightningModule
+from cuvisc.runtime.lightning_trainer import (
+    EpochLines,
+    KeepBest,
+    make_trainer,
+    metrics_of,
+    quiet_lightning,
+    summary,
+)
+from cuvisc.runtime.progress import bars_wanted, log
+from cuvisc.runtime.ranks import rank_and_world
+from cuvisc.runtime.reporting import MonitorLogger, Reporters
+from cuvisc.runtime.run_folder import CHECKPOINTS, WEIGHTS, RunFolder, without_secrets
+from cuvisc.runtime.statistics import Fit, fit_statistics
+from cuvisc.runtime.weights import save_weights
+from cuvisc.schema.errors import DataError, SpecError
+
+
+@dataclass
+class Run:
+    """A finished run: its folder, the fitted and trained module, Lightning's trainer, and the facts of run.json."""
+
+    folder: Path
+    module: CompiledGraph
+    trainer: Trainer
+    facts: Mapping[str, Any]
+
+
+@dataclass
+class Session:
+    """What a run is made of."""
+
+    graph: TypedGraph
+    datamodule: LightningDataModule
+    config: TrainingConfig
+    monitors: Sequence[MonitoringNode] = ()
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    leaves: Mapping[str, LeafNode] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+
+
+def train(
+    graph: TypedGraph,
+    datamodule: LightningDataModule,
+    config: TrainingConfig | None = None,
+    *,
+    run_dir: Path | None = None,
+    force: bool = False,
+    monitors: Sequence[MonitoringNode] = (),
+    nodes: Mapping[str, Node] | None = None,
+    leaves: Mapping[str, LeafNode] | None = None,
+    overrides: Sequence[str] = (),
+) -> Run:
+    """Fit and train a graph; `config` stands for the spec's own, `nodes` and `leaves` for instances to use by id.
+
+    Raises :class:`SpecError`, :class:`DataError` or :class:`DeviceError`, and KeyboardInterrupt when it is
+    interrupted; the run folder says how the run ended in every case.
+    """
+    if not isinstance(datamodule, LightningDataModule):
+        raise DataError(f"training reads a LightningDataModule, got a {type(datamodule).__name__}")
+    config = config or make_config(graph.spec)
+    session = Session(
+        graph, datamodule, config, [*monitors, *config.monitor_plugins], nodes or {}, leaves or {}, overrides
+    )
+    epochs = epochs_of(graph, config)
+    seed_everything(config.seed, workers=True, verbose=False)
+    folder = RunFolder.create(graph.spec, run_dir, force=force)
+    try:
+        return _Running(session, folder, epochs).run()
+    except BaseException as error:
+        if folder.facts.get("status") != "finished":
+            interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
+            reason = without_secrets(str(error), graph.spec)
+            facts = {} if interrupted else {"error": {"type": type(error).__name__, "message": reason}}
+            folder.finish("interrupted" if interrupted else "failed", **facts)
+        raise
+
+
+def epochs_of(graph: TypedGraph, config: TrainingConfig) -> int:
+    """The epochs of phase 2; raises :class:`SpecError` when some are asked for and there is nothing to train."""
+    losses = [leaf for leaf in graph.leaves if leaf.kind == "loss"]
+    trained = trained_nodes(graph)
+    asked = config.trainer.max_epochs
+    if asked is None:
+        return DEFAULT_EPOCHS if trained else 0
+    if asked == 0 or trained:
+        limited = (
+            config.trainer.max_steps != -1 or config.trainer.max_time is not None or config.trainer.callbacks
+        )
+        if asked == -1 and not limited:
+            raise SpecError(
+                "training.trainer.max_epochs: -1 never ends: add an EarlyStopping callback, or max_time"
+            )
+        return asked
+    if not losses:
+        fact, remedy = "there is no loss", "add one under `loss_leaves`"
+    elif not any(node.trainable for node in graph.nodes):
+        fact, remedy = "no node is trainable", "set `trainable: true` on a node that a loss depends on"
+    else:
+        moved = ", ".join(f"`{node.id}`" for node in graph.nodes if node.trainable)
+        fact, remedy = f"no loss depends on what is trainable ({moved})", "attach a loss to it or behind it"
+    raise SpecError(
+        f"training.trainer.max_epochs is {asked}, but {fact}: {remedy}, or set `max_epochs: 0` to fit statistics only"
+    )
+
+
+class _Running:
+    """One run, from an empty folder to its last file."""
+
+    def __init__(self, session: Session, folder: RunFolder, epochs: int) -> None:
+        self.session = session
+        self.folder = folder
+        self.epochs = epochs
+        self.started = time.perf_counter()
+        self.fit: Fit | None = None
+        self.module = build_module(session.graph, session.nodes)
+        leaves = attach_leaves(self.module, session.leaves)
+        self.validates = _validates(session.datamodule, session.config)
+        self.reporters = Reporters(session.monitors, folder.path)
+        self.best = KeepBest(session.config.keep == "best")
+        self.lightning = CuvisLightningModule(
+            self.module, leaves, session.config, self.reporters, self._fit_statistics, self.validates
+        )
+
+    def run(self) -> Run:
+        config, spec = self.session.config, self.session.graph.spec
+        if self.folder.writes:
+            self.folder.write_spec(spec, self.session.overrides)
+        trial = {"trial": True} if config.trainer.fast_dev_run else {}
+        self.folder.record(seed=config.seed, **trial)
+        with quiet_lightning():
+            trainer = make_trainer(
+                config,
+                self.epochs,
+                self.folder.path / CHECKPOINTS,
+                self.validates,
+                MonitorLogger(self.reporters, spec.graph.name),
+                [self.best, EpochLines()],
+            )
+            self.folder.record(device=str(trainer.strategy.root_device), epochs=self.epochs)
+            self._start_reporting()
+            try:
+                self._run_phases(trainer)
+            finally:
+                self.reporters.close()
+        return self._finish(trainer)
+
+    def _start_reporting(self) -> None:
+        if self.folder.writes:
+            spec = self.session.graph.spec
+            self.reporters.setup({"name": self.folder.facts["name"], "spec": spec.to_dict()})
+
+    def _run_phases(self, trainer: Trainer) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            if self.epochs != 0:
+                trainer.fit(self.lightning, datamodule=self.session.datamodule)
+            elif self.validates:
+                trainer.validate(self.lightning, datamodule=self.session.datamodule, verbose=False)
+            else:
+                self.session.datamodule.prepare_data()
+                self.lightning.setup("validate")
+        except SystemExit:
+            # Lightning leaves with 1 after Ctrl-C; who called decides what an interrupt means.
+            raise KeyboardInterrupt from None
+        finally:
+            if current_thread() is main_thread():
+                signal.signal(signal.SIGINT, handler)
+
+    def _fit_statistics(self) -> None:
+        """Phase 1, once data and ranks are there."""
+        data, trial = self.session.datamodule, self.session.config.trainer.fast_dev_run
+        if self.epochs == 0:
+            data.setup("fit")
+        rank, world = rank_and_world()
+        loader = data.train_dataloader()
+        batches = phase_one_batches(loader, rank, world, int(trial) or None)
+        log.info("Phase 1: fitting statistics")
+        self.fit = fit_statistics(
+            self.module, plan_statistics(self.session.graph), lambda: batches, bars_wanted()
+        )
+        log.info("Phase 1 complete in %.1f seconds", self.fit.seconds)
+        self._record_fit(self.fit, wavelengths_in(data, batches, self.module.channels or 0))
+        if self.epochs != 0:
+            moved = ", ".join(f"`{name}`" for name in self.lightning.trained)
+            log.info("Phase 2: training %s", moved)
+
+    def _record_fit(self, fit: Fit, wavelengths: tuple[float, ...] | None) -> None:
+        profile = fit.profile
+        if self.folder.writes:
+            self.folder.write_sample(profile)
+        self.folder.record(
+            input={
+                "dtype": profile.dtype,
+                "channels": self.module.channels,
+                "pixels": profile.moments.count,
+                "excluded_pixels": profile.excluded,
+                "minimum": profile.extrema.minimum.min(),
+                "maximum": profile.extrema.maximum.max(),
+                "wavelengths": wavelengths,
+            },
+            phase1={"seconds": fit.seconds, "passes": fit.passes, "nodes": fit.nodes},
+        )
+
+    def _finish(self, trainer: Trainer) -> Run:
+        metrics = metrics_of(trainer)
+        if self.best.weights is not None:
+            self.module.nodes.load_state_dict(self.best.weights)
+            metrics = self.best.metrics
+        self.module.to("cpu").eval()
+        if self.folder.writes:
+            save_weights(self.module, self.folder.path / WEIGHTS, self.folder.facts["spec_sha256"])
+        seconds = time.perf_counter() - self.started
+        assert self.fit is not None
+        best = (
+            {"epoch": self.best.epoch + 1, "val/loss/total": self.best.value}
+            if self.best.epoch >= 0
+            else None
+        )
+        self.folder.finish(
+            "finished",
+            epochs=trainer.current_epoch if self.epochs else 0,
+            steps=trainer.global_step,
+            trained=list(self.lightning.trained) if self.epochs else [],
+            kept=self.session.config.keep,
+            best=best,
+            metrics=metrics,
+            seconds={"phase1": self.fit.seconds, "total": round(seconds, 3)},
+        )
+        if self.epochs:
+            log.info("Training complete in %s: %s", _duration(seconds), summary(metrics))
+            if best:
+                log.info("Best validation loss: %.4g at epoch %d", self.best.value, best["epoch"])
+        elif metrics:
+            log.info("Validated: %s", summary(metrics))
+        return Run(self.folder.path, self.module, trainer, self.folder.facts)
+
+
+def _validates(datamodule: LightningDataModule, config: TrainingConfig) -> bool:
+    return config.trainer.limit_val_batches != 0 and is_overridden(
+        "val_dataloader", datamodule, LightningDataModule
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m {rest:02d}s" if minutes else f"{seconds:.1f}s"
