@@ -7,7 +7,7 @@ import re
 import stat
 from pathlib import Path
 
-from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
+from cuvisc.schema.diagnostics import Diagnostics, closest
 from cuvisc.schema.document import Span
 
 MAX_BYTES = 1_000_000
@@ -88,7 +88,9 @@ def _decode(content: bytes, shown: str, asked: Span | None, diagnostics: Diagnos
 
 def _similar_file(path: Path) -> str:
     try:
-        names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
+        entries = [entry for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
     except OSError:
         return ""
-    return did_you_mean(path.name, names[:1000])
+    names = {entry.stem: entry.name for entry in entries[:1000]}
+    found = closest(path.stem, list(names))
+    return f"did you mean `{names[found]}`?" if found is not None else ""

@@ -30,7 +30,7 @@ _BOUNDS = (
     ("minProperties", "of {} or more keys"),
     ("maxProperties", "of {} or fewer keys"),
 )
-_MAX_SHOWN = 40
+_MAX_SHOWN = 60
 
 
 def dotted(path: Path) -> str:
