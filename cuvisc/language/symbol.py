@@ -56,15 +56,16 @@ class Symbol:
 
 
 def _refuse(name: str) -> Callable[..., NoReturn]:
-    def operator(self: Symbol, *_: Any) -> NoReturn:
+    def operator(self: Symbol, *_: Any, **__: Any) -> NoReturn:
         raise OpaqueBody(name)
 
     return operator
 
 
 _OPERATORS = (
-    "add radd sub rsub mul rmul truediv rtruediv matmul rmatmul pow neg "
-    "getitem iter len bool float lt le gt ge"
+    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod pow rpow matmul rmatmul "
+    "and rand or ror xor rxor neg pos invert abs round lt le gt ge eq ne "
+    "getitem iter len contains bool int float index array array_ufunc array_function"
 )
 
 for _name in _OPERATORS.split():
