@@ -50,6 +50,16 @@ class Section(Declared):
             name: value.to_dict() if isinstance(value, Section) else value for name, value in plain.items()
         }
 
+    def changes(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain data; objects that a spec cannot name are left out."""
+        found: dict[str, Any] = {}
+        for name, value in self.params().items():
+            if isinstance(value, Section):
+                found[name] = value.changes()
+            elif name not in self.python_only and value != self.declaration.params[name].default:
+                found[name] = _plain(value)
+        return {name: value for name, value in found.items() if value not in ({}, [])}
+
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in self.params().items())
         return f"{type(self).__name__}({values})"
@@ -228,6 +238,13 @@ class TrainingConfig(Section):
         values = super().check_params(given)
         values["monitor_plugins"] = list(values["monitor_plugins"])
         return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        items = ({"type": type(v).__name__, **v.params()} if isinstance(v, Declared) else v for v in value)
+        return [item for item in items if isinstance(item, (str, int, float, Mapping))]
+    return value
 
 
 def refuse_half_on_cpu(precision: str) -> None:

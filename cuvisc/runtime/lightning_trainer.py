@@ -60,7 +60,7 @@ def metrics_of(trainer: Trainer) -> dict[str, float]:
 def summary(metrics: dict[str, float]) -> str:
     """Totals and metrics on one line."""
     chosen = [name for name in metrics if name.endswith("loss/total") or "/metric/" in name]
-    shown = [f"{name} {metrics[name]:.4g}" for name in chosen[:_LISTED]]
+    shown = [f"{name.removeprefix('val/metric/')} {metrics[name]:.4g}" for name in chosen[:_LISTED]]
     return ", ".join(shown + ["…"] * (len(chosen) > _LISTED)) or "nothing logged"
 
 

@@ -1,0 +1,84 @@
+"""`cuvisc train`: a spec to a run folder, statistics first, then gradients."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+
+    @app.command()
+    def train(
+        arguments: Annotated[
+            list[str],
+            typer.Argument(metavar="SPEC", help="Spec file, then overrides: key=value, +key=value, ~key."),
+        ],
+        out: Annotated[
+            Path | None,
+            typer.Option(
+                "--out", "-o", help="Run folder; default: runs/<name>/<time>-<hash>.", metavar="RUN_DIR"
+            ),
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print a summary of the run as JSON.")] = False,
+        quiet: Annotated[
+            bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")
+        ] = False,
+        force: Annotated[
+            bool, typer.Option("--force", help="Write into a folder that is not empty.")
+        ] = False,
+    ) -> None:
+        """Fit the statistics of a graph, train what is trainable, and keep everything in a run folder.
+
+        Example: cuvisc train specs/anomaly.yaml training.trainer.max_epochs=20
+        """
+        from cuvisc.cli.specs import compile_file, one_spec
+        from cuvisc.cli.terminal import wants_color
+        from cuvisc.schema.render import render_text
+
+        path, overrides = one_spec(arguments)
+        graph, diagnostics = compile_file(path, overrides)
+        if len(diagnostics):
+            print(render_text(diagnostics, color=wants_color(sys.stderr)), file=sys.stderr)
+
+        from cuvisc.runtime.components import make_config, make_datamodule, make_monitors
+        from cuvisc.runtime.progress import spoken
+        from cuvisc.runtime.training import train as run_both_phases
+
+        with spoken(logging.WARNING if quiet else logging.INFO):
+            config = make_config(graph.spec)
+            if quiet and config.trainer.enable_progress_bar is None:
+                config.trainer.enable_progress_bar = False
+            run = run_both_phases(
+                graph,
+                make_datamodule(graph.spec),
+                config,
+                run_dir=out,
+                force=force,
+                monitors=make_monitors(graph.spec),
+                overrides=overrides,
+            )
+        print(json.dumps(_summary(run.folder, run.facts)) if as_json else run.folder)
+
+
+def _summary(folder: Path, facts: Any) -> dict[str, Any]:
+    wanted = (
+        "name",
+        "status",
+        "seed",
+        "device",
+        "epochs",
+        "steps",
+        "trained",
+        "kept",
+        "best",
+        "metrics",
+        "seconds",
+    )
+    return {"run": str(folder), **{name: facts[name] for name in wanted}, "phase1": facts["phase1"]}

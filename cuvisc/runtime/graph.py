@@ -1,0 +1,236 @@
+"""`Graph`: a graph built in Python. It makes the spec that YAML would be and compiles it with the objects given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import torch
+from lightning.pytorch import Trainer
+
+from cuvisc.compiler.check import check_graph
+from cuvisc.compiler.graph import TypedGraph
+from cuvisc.compiler.module import CompiledGraph, build_module
+from cuvisc.language.declare import Declared
+from cuvisc.language.describe import describe
+from cuvisc.language.leaf import IncompatibleParent, LeafNode, MonitoringNode
+from cuvisc.language.node import Node
+from cuvisc.runtime.config import TrainingConfig
+from cuvisc.runtime.progress import spoken
+from cuvisc.runtime.training import Run, train
+from cuvisc.schema.catalogue import SECTION_KINDS, Catalogue, load
+from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
+from cuvisc.schema.errors import SpecError
+from cuvisc.schema.front_end import load_data
+from cuvisc.schema.render import render_text
+from cuvisc.schema.spec import Spec
+
+Parent: TypeAlias = Node | str
+D = TypeVar("D", bound=Declared)
+_SECTIONS = {kind: section for section, kind in SECTION_KINDS.items()}
+
+
+class Graph:
+    """Nodes, leaves and monitors by name; a name left out is the class's in snake case, a loss's without `_loss`.
+
+    The first node reads the cube, every other one its `parent` or, without one, the node added before it. Two of a
+    name become `name` and `name_2`. After `train` the nodes that were added hold what was fitted and trained, and
+    `run` says where the run folder is.
+    """
+
+    def __init__(
+        self,
+        name: str = "graph",
+        *,
+        channels: int | None = None,
+        dtype: str | None = None,
+        outputs: Sequence[Parent] | None = None,
+    ) -> None:
+        self.name = name
+        self.nodes: dict[str, Node] = {}
+        self.leaves: dict[str, LeafNode] = {}
+        self.monitors: dict[str, MonitoringNode] = {}
+        self.run: Run | None = None
+        self._facts: dict[str, Any] = {"channels": channels, "dtype": dtype}
+        self._outputs = outputs
+        self._edges: dict[str, dict[str, Any]] = {}
+        self._module: CompiledGraph | None = None
+
+    def add_node(
+        self,
+        node: Node,
+        parent: Parent | Sequence[Parent] | None = None,
+        name: str | None = None,
+        *,
+        inputs: Mapping[str, Parent] | None = None,
+    ) -> Node:
+        """Add a node; `parent` is a node, its name, `name.port`, or several; `inputs` connects ports by name."""
+        if not isinstance(node, Node):
+            raise SpecError(f"add_node takes a Node, got {node!r}; leaves go through add_leaf_node")
+        edges: dict[str, Any] = {}
+        if parent is not None:
+            if isinstance(parent, (Node, str)):
+                edges["parent"] = self._reference(parent)
+            else:
+                edges["parent"] = [self._reference(one) for one in parent]
+        if inputs is not None:
+            edges["inputs"] = {port: self._reference(p) for port, p in inputs.items()}
+        self._edges[self._register(self.nodes, node, name)] = edges
+        return node
+
+    def add_leaf_node(
+        self, leaf: LeafNode, parent: Parent | None = None, name: str | None = None
+    ) -> LeafNode:
+        """Add a loss, metric or visualization; without `parent` it takes the one node on which it can stand."""
+        if not isinstance(leaf, LeafNode):
+            raise SpecError(f"add_leaf_node takes a leaf, got {leaf!r}; nodes go through add_node")
+        edges = {} if parent is None else {"parent": self._reference(parent)}
+        if isinstance(parent, Node):
+            try:
+                leaf.validate_parent(parent)
+            except IncompatibleParent as error:
+                raise SpecError(str(error)) from error
+        self._edges[self._register(self.leaves, leaf, name, taken=self.nodes)] = edges
+        return leaf
+
+    def register_monitor(self, monitor: MonitoringNode, name: str | None = None) -> MonitoringNode:
+        """Add a monitor."""
+        if not isinstance(monitor, MonitoringNode):
+            raise SpecError(f"register_monitor takes a monitor, got {monitor!r}")
+        self._register(self.monitors, monitor, name)
+        return monitor
+
+    def to_spec(self, training_config: TrainingConfig | None = None) -> Spec:
+        """The spec this graph is; raises :class:`SpecError` saying what is wrong with it."""
+        spec, diagnostics = load_data(self._data(training_config), self.name, self._catalogue())
+        if spec is None:
+            raise _refused(diagnostics)
+        return spec
+
+    def compile(self, training_config: TrainingConfig | None = None) -> TypedGraph:
+        """The typed graph; raises :class:`SpecError` saying what is wrong with it."""
+        spec = self.to_spec(training_config)
+        diagnostics = Diagnostics()
+        graph = check_graph(spec, self._catalogue(), diagnostics)
+        if graph is None:
+            raise _refused(diagnostics)
+        return graph
+
+    def train(
+        self,
+        datamodule: Any,
+        training_config: TrainingConfig | None = None,
+        *,
+        run_dir: Path | str | None = None,
+        force: bool = False,
+    ) -> Trainer:
+        """Phase 1, then phase 2, in a run folder (default: runs/<name>/<time>-<hash>); returns Lightning's trainer."""
+        config = training_config or TrainingConfig()
+        with spoken():
+            self.run = train(
+                self.compile(config),
+                datamodule,
+                config,
+                run_dir=None if run_dir is None else Path(run_dir),
+                force=force,
+                monitors=tuple(self.monitors.values()),
+                nodes=self.nodes,
+                leaves=self.leaves,
+            )
+        self._module = self.run.module
+        return self.run.trainer
+
+    @property
+    def module(self) -> CompiledGraph:
+        """The graph as one torch module, made of the nodes that were added."""
+        if self._module is None:
+            self._module = build_module(self.compile(), self.nodes).eval()
+        return self._module
+
+    def __call__(self, cube: Any, labels: Any = None, metadata: Any = None) -> tuple[Any, Any, Any]:
+        """(output, labels, metadata) of cubes [B,H,W,C]: a tensor, or a dict by `node.port` of several outputs."""
+        values = self.module(torch.as_tensor(cube))
+        outputs = {str(ref): values[str(ref)] for ref in self.module.graph.outputs}
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs, labels, metadata
+
+    def _data(self, config: TrainingConfig | None) -> dict[str, object]:
+        cube = {key: value for key, value in self._facts.items() if value is not None}
+        graph: dict[str, object] = {"name": self.name, **({"input": cube} if cube else {})}
+        if self._outputs is not None:
+            graph["outputs"] = [self._reference(output) for output in self._outputs]
+        data: dict[str, Any] = {"version": 1, "graph": graph}
+        for kind, name, item in self._items():
+            section = data.setdefault(_SECTIONS[kind], {})
+            section[name] = {"type": type(item).__name__, **self._edges.get(name, {}), **_changed(item)}
+        data.setdefault("nodes", {})
+        changes = config.changes() if config is not None else {}
+        return {**data, **({"training": changes} if changes else {})}
+
+    def _items(self) -> Iterable[tuple[str, str, Declared]]:
+        for held in (self.nodes, self.leaves, self.monitors):
+            yield from ((item.kind, name, item) for name, item in held.items())
+
+    def _catalogue(self) -> Catalogue:
+        """The catalogue, and the classes of this graph that are not in it."""
+        known = load()
+        own = {
+            f"{kind}.{type(item).__name__}": describe(type(item))
+            for kind, _, item in self._items()
+            if not _is_registered(known, item)
+        }
+        if not own:
+            return known
+        return Catalogue({**known.schema, "$defs": {**known.schema["$defs"], **own}})
+
+    def _register(
+        self, held: dict[str, D], item: D, name: str | None, taken: Mapping[str, object] | None = None
+    ) -> str:
+        if any(item is other for other in held.values()):
+            raise SpecError(f"this {type(item).__name__} is in the graph already")
+        used = {*held, *(taken or {})}
+        if name is not None and name in used:
+            raise SpecError(f"the graph has a `{name}` already")
+        base = name or _snake_case(type(item).__name__)
+        if name is None and item.kind == "loss":
+            base = base.removesuffix("_loss") or base
+        free = (
+            base
+            if base not in used
+            else next(n for i in range(2, 10_000) if (n := f"{base}_{i}") not in used)
+        )
+        held[free] = item
+        self._module = None
+        return free
+
+    def _reference(self, parent: Parent) -> str:
+        if isinstance(parent, str):
+            node = parent.partition(".")[0]
+            if node not in self.nodes and node != "input":
+                hint = did_you_mean(node, list(self.nodes))
+                raise SpecError(f"the graph has no node `{node}`" + (f"; {hint}" if hint else ""))
+            return parent
+        for name, held in self.nodes.items():
+            if held is parent:
+                return name
+        raise SpecError(f"this {type(parent).__name__} is not in the graph; add it with add_node first")
+
+
+def _is_registered(catalogue: Catalogue, item: Declared) -> bool:
+    entry = catalogue.entry(item.kind, type(item).__name__)
+    return entry is not None and entry["implementation"] == f"{type(item).__module__}:{type(item).__name__}"
+
+
+def _changed(item: Declared) -> dict[str, Any]:
+    """The parameters that do not have their default value."""
+    defaults = item.declaration.defaults()
+    return {name: v for name, v in item.params().items() if name not in defaults or v != defaults[name]}
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _refused(diagnostics: Diagnostics) -> SpecError:
+    return SpecError(render_text(diagnostics), diagnostics)
