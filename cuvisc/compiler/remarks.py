@@ -5,9 +5,10 @@ Pure Python: never torch or numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from cuvisc.compiler.declared import Use
+from cuvisc.compiler.gradients import losses, reached_by, trained_nodes
 from cuvisc.compiler.graph import TypedGraph, TypedNode
 from cuvisc.compiler.references import listed
 from cuvisc.schema.catalogue import Catalogue
@@ -53,9 +54,9 @@ def _unused_nodes(graph: TypedGraph, diagnostics: Diagnostics) -> None:
 
 
 def _weightless_losses(graph: TypedGraph, diagnostics: Diagnostics) -> None:
-    for leaf in graph.leaves:
+    for leaf in losses(graph):
         weight = leaf.params.get("weight")
-        if leaf.kind == "loss" and isinstance(weight, (int, float)) and weight == 0:
+        if isinstance(weight, (int, float)) and weight == 0:
             diagnostics.warning(
                 "W303",
                 f"`{leaf.section}.{leaf.id}`: a loss of weight 0 has no effect",
@@ -64,41 +65,23 @@ def _weightless_losses(graph: TypedGraph, diagnostics: Diagnostics) -> None:
 
 
 def _training_without_effect(graph: TypedGraph, diagnostics: Diagnostics) -> None:
-    losses = [leaf for leaf in graph.leaves if leaf.kind == "loss"]
-    if not losses and not _max_epochs(graph):
-        return
-    trained: set[str] = set()
-    for leaf in losses:
-        upstream = _upstream(graph, graph.by_id[leaf.parent.node])
-        trainable = [node.id for node in upstream if node.trainable]
-        trained.update(trainable)
-        if not trainable:
+    for leaf in losses(graph):
+        upstream = list(reached_by(graph, leaf))
+        if not any(node.trainable for node in upstream):
             diagnostics.warning(
                 "W302",
                 f"`{leaf.section}.{leaf.id}`: nothing to train: no trainable node leads to `{leaf.parent}`",
                 leaf.span,
                 help=_make_trainable(upstream),
             )
+    if not losses(graph) and not _asks_for_epochs(graph):
+        return
+    trained = trained_nodes(graph)
     for node in graph.nodes:
-        if node.trainable and node.id not in trained:
+        if node.trainable and node not in trained:
             diagnostics.warning(
                 "W304", f"`nodes.{node.id}` is trainable, but no loss depends on it", node.span
             )
-
-
-def _upstream(graph: TypedGraph, node: TypedNode) -> Sequence[TypedNode]:
-    """The node and everything it depends on through values that carry gradients."""
-    found: dict[str, TypedNode] = {}
-    waiting = [node]
-    while waiting:
-        step = waiting.pop()
-        if step.id in found:
-            continue
-        found[step.id] = step
-        for value in step.reads():
-            if value.node in graph.by_id and graph.port(value).type.dtype.startswith("float"):
-                waiting.append(graph.by_id[value.node])
-    return list(found.values())
 
 
 def _make_trainable(upstream: Iterable[TypedNode]) -> str:
@@ -112,7 +95,7 @@ def _make_trainable(upstream: Iterable[TypedNode]) -> str:
     return ""
 
 
-def _max_epochs(graph: TypedGraph) -> bool:
+def _asks_for_epochs(graph: TypedGraph) -> bool:
     """Whether the spec asks for gradient training in so many words."""
     trainer = graph.spec.training.get("trainer")
     epochs = trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
