@@ -266,9 +266,27 @@ def training_schema() -> dict[str, Any]:
         "anyOf": [names, optimizer["scheduler"], {"type": "null"}],
     }
     trainer = schema["properties"]["trainer"]["properties"]
-    trainer["callbacks"]["items"] = {"$ref": "#/$defs/callback"}
+    trainer["callbacks"]["items"] = _callback_schema()
     trainer["precision"]["enum"].append(32)
     return schema
+
+
+def _callback_schema() -> dict[str, Any]:
+    """An entry of `callbacks`: its `type` picks the definition that holds for the rest."""
+    from cuvisc.runtime.callbacks.named import NAMED
+
+    return {
+        "type": "object",
+        "properties": {"type": {"enum": sorted(NAMED)}},
+        "anyOf": [{"required": ["type"]}, {"required": ["_target_"]}],
+        "allOf": [
+            {
+                "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+                "then": {"$ref": f"#/$defs/callback.{name}"},
+            }
+            for name in sorted(NAMED)
+        ],
+    }
 
 
 def _section_schema(section: type[Section], doc: str = "") -> dict[str, Any]:

@@ -86,6 +86,9 @@ class DeviceStatsMonitor(_NamedCallback):
     cpu_stats: bool | None = Param(None, "log those of the CPU; null: where it is the device")
 
 
+NAMED: Mapping[str, type[_NamedCallback]] = {cls.__name__: cls for cls in _NamedCallback.__subclasses__()}
+
+
 def make_callbacks(entries: Sequence[Any], checkpoints: Path) -> list[Any]:
     """Lightning callbacks from mappings, declared callbacks and Lightning's own objects."""
     made = (_declared(entry) if isinstance(entry, Mapping) else entry for entry in entries)
@@ -104,9 +107,8 @@ def _declared(entry: Mapping[str, Any]) -> _NamedCallback | None:
     """The declared callback a mapping names; None where it is not enabled."""
     params = dict(entry)
     name = str(params.pop("type", params.pop("_target_", ""))).rpartition(".")[2]
-    known = {cls.__name__: cls for cls in _NamedCallback.__subclasses__()}
-    if name not in known:
+    if name not in NAMED:
         raise ParameterError(
-            f"TrainerConfig: a callback's `type` is one of {', '.join(sorted(known))}, got {name!r}"
+            f"TrainerConfig: a callback's `type` is one of {', '.join(sorted(NAMED))}, got {name!r}"
         )
-    return known[name](**params) if params.pop("enabled", True) else None
+    return NAMED[name](**params) if params.pop("enabled", True) else None
