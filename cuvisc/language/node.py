@@ -128,7 +128,8 @@ class Node(Declared, nn.Module):
             if saved is not None and saved.shape != held.shape:
                 held.data = torch.empty_like(saved, dtype=held.dtype, device=held.device)
         super()._load_from_state_dict(state_dict, prefix, *rest)
-        self.fitted = self.fitted or all(prefix + name in state_dict for name in self.declaration.state)
+        saved_state = [state_dict.get(prefix + name) for name in self.declaration.state]
+        self.fitted = self.fitted or all(saved is not None and saved.numel() for saved in saved_state)
 
 
 def _torch_dtype(state: StateTensor) -> torch.dtype:
