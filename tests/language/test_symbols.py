@@ -1,4 +1,4 @@
-"""Whatever a body does to a symbol outside the vocabulary makes the body opaque: never a wrong program, never a crash."""
+"""Whatever a body does to a symbol outside the vocabulary makes it opaque: never a wrong program, never a crash."""
 
 import operator
 from collections.abc import Callable
