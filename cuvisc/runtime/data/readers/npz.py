@@ -36,7 +36,7 @@ _DAMAGE = (
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _DEFLATE_LIMIT = 1032 + 1  # deflate cannot compress further than 1032 to 1
-_CHUNK = 2**20
+_CHUNK = 2**17
 
 
 def open_array(path: Path, key: str) -> ArrayFile:
