@@ -14,7 +14,7 @@ from cuvisc.schema.diagnostics import Diagnostics, closest, did_you_mean
 from cuvisc.schema.document import Document, Marked, Path
 from cuvisc.schema.interpolation import Resolved
 from cuvisc.schema.places import CALLBACKS, ENABLED, schemas_at, written_type
-from cuvisc.schema.scalars import parse_scalar
+from cuvisc.schema.scalars import defect, parse_scalar
 from cuvisc.schema.spec import is_name
 from cuvisc.schema.trees import put
 from cuvisc.schema.violations import Reporter
@@ -57,6 +57,8 @@ def _fit_texts(resolved: Resolved, catalogue: Catalogue) -> Marked:
             continue
         schemas = schemas_at(catalogue, root, place)
         value = parse_scalar(found.value)
+        if defect(value):
+            continue
         if schemas and not accepts(catalogue, schemas, found.value) and accepts(catalogue, schemas, value):
             root = put(root, place, Marked(value, found.span, found.key_span))
     return root

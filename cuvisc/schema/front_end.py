@@ -16,6 +16,7 @@ from cuvisc.schema.document import Document, Marked
 from cuvisc.schema.loader import load_tree
 from cuvisc.schema.reading import check_characters, read_text
 from cuvisc.schema.spec import Spec
+from cuvisc.schema.trees import refuse_defects
 
 
 def load_spec(
@@ -55,6 +56,8 @@ def load_data(
     """The spec in plain data, such as a graph built in Python; messages name `name` and no line."""
     diagnostics = Diagnostics()
     document = Document.from_data(data, name)
+    if refuse_defects(document.root, diagnostics):
+        return None, diagnostics
     return _check(document, catalogue or load(), environment, diagnostics)
 
 

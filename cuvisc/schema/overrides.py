@@ -6,7 +6,7 @@ line. Hydra parses; it is imported only when there are overrides, and never comp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,7 @@ from cuvisc.schema.catalogue import Catalogue
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.document import Marked, Path, Span, marked
 from cuvisc.schema.places import keys_at, schemas_at
-from cuvisc.schema.scalars import defect
-from cuvisc.schema.trees import merge, put, remove
-from cuvisc.schema.wording import shortened
+from cuvisc.schema.trees import merge, put, refuse_defects, remove
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override as HydraOverride
@@ -88,10 +86,8 @@ def _parse(text: str, line: int, diagnostics: Diagnostics) -> Override | None:
         return Override("remove", path, None, key_span)
     value_span = Span(OVERRIDE_FILE, line, equals + 2, len(text) - equals - 1)
     value = marked(parsed.value(), value_span, key_span)
-    for scalar in _scalars(value):
-        if wrong := defect(scalar):
-            diagnostics.error("E013", f"`{shortened(str(scalar))}` {wrong}", value_span)
-            return None
+    if refuse_defects(value, diagnostics):
+        return None
     actions = {"ADD": "add", "FORCE_ADD": "force", "DEL": "remove"}
     return Override(actions.get(parsed.type.name, "change"), path, value, key_span)
 
@@ -105,17 +101,6 @@ def _parse_with_hydra(text: str) -> HydraOverride | str:
         return OverridesParser.create().parse_override(text)
     except (HydraException, ValueError, RecursionError) as error:
         return str(error).split("\n")[0] or "it cannot be read"
-
-
-def _scalars(tree: Marked) -> Iterator[str | int | float | bool | None]:
-    if isinstance(tree.value, dict):
-        for child in tree.value.values():
-            yield from _scalars(child)
-    elif isinstance(tree.value, list):
-        for child in tree.value:
-            yield from _scalars(child)
-    elif tree.value is None or isinstance(tree.value, (str, int, float)):
-        yield tree.value
 
 
 def _apply(tree: Marked, override: Override, catalogue: Catalogue, diagnostics: Diagnostics) -> Marked:

@@ -3,9 +3,12 @@ share, alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Marked, Path, Span
+from cuvisc.schema.scalars import defect
+from cuvisc.schema.wording import shortened
 
 
 def merge(base: Marked, over: Marked) -> Marked:
@@ -65,3 +68,26 @@ def remove(tree: Marked, path: Path) -> Marked:
     items = list(tree.value)
     items[key : key + 1] = [remove(old, rest)] if rest else []
     return Marked(items, tree.span, tree.key_span)
+
+
+def scalars(tree: Marked) -> Iterator[Marked]:
+    """The values of a tree that hold no others, in order."""
+    if isinstance(tree.value, Mapping):
+        for child in tree.value.values():
+            yield from scalars(child)
+    elif isinstance(tree.value, list):
+        for child in tree.value:
+            yield from scalars(child)
+    else:
+        yield tree
+
+
+def refuse_defects(tree: Marked, diagnostics: Diagnostics) -> bool:
+    """Whether a tree holds numbers that cannot stand in a spec; a diagnostic for each."""
+    found = False
+    for leaf in scalars(tree):
+        value = leaf.value
+        if isinstance(value, (int, float)) and (wrong := defect(value)):
+            diagnostics.error("E013", f"`{shortened(str(value))}` {wrong}", leaf.span)
+            found = True
+    return found

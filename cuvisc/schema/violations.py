@@ -81,12 +81,8 @@ class Reporter:
         for inner in violation.context:
             branches[inner.schema_path[0]].append(inner)
         # A branch is out when the value is of another type, or when the key that tells branches apart says another.
-        for excluded, depth in ((("type",), 0), (_CHOICES, 1)):
-            kept = {
-                index: found
-                for index, found in branches.items()
-                if not any(inner.validator in excluded and len(inner.path) <= depth for inner in found)
-            }
+        for excludes in (_is_of_another_type, _is_another_choice):
+            kept = {index: found for index, found in branches.items() if not any(map(excludes, found))}
             if len(kept) == 1:
                 for inner in next(iter(kept.values())):
                     self.report(inner)
@@ -136,3 +132,18 @@ class Reporter:
             kind = "text" if isinstance(violation.instance, str) else "a value"
             return f"{kind} from `{text}`"
         return written(violation.instance)
+
+
+def _is_of_another_type(violation: Any) -> bool:
+    """Whether a branch is out because its whole value is of another type."""
+    if violation.path:
+        return False
+    if violation.validator in _CHOICES:
+        choices = violation.schema.get("enum", [violation.schema.get("const")])
+        return not any(isinstance(violation.instance, type(choice)) for choice in choices)
+    return bool(violation.validator == "type")
+
+
+def _is_another_choice(violation: Any) -> bool:
+    """Whether a branch is out because the value, or the key that tells branches apart, says another."""
+    return violation.validator in _CHOICES and len(violation.path) <= 1

@@ -44,7 +44,7 @@ def dotted(path: Path) -> str:
 def wanted(schema: Json) -> str:
     """What a schema wants: `a number > 0 and <= 1`, `one of adam, sgd`, `text or null`."""
     if "enum" in schema:
-        return f"one of {', '.join(_plain(value) for value in schema['enum'])}"
+        return f"one of {', '.join(dict.fromkeys(_plain(value) for value in schema['enum']))}"
     if "const" in schema:
         return _plain(schema["const"])
     branches = schema.get("anyOf") or schema.get("oneOf")
@@ -56,6 +56,8 @@ def wanted(schema: Json) -> str:
     kinds = [types] if isinstance(types, str) else list(types)
     text = listed(_TYPES.get(kind, kind) for kind in kinds) or "another value"
     bounds = [words.format(_plain(schema[key])) for key, words in _BOUNDS if key in schema]
+    if "minItems" in schema and schema["minItems"] == schema.get("maxItems"):
+        bounds = [f"of {schema['minItems']} items"]
     if len(bounds) == 1 and 1 in (schema.get("minLength"), schema.get("minItems")):
         return f"{text} that is not empty"
     item = schema.get("items", {}).get("type")

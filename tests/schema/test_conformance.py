@@ -8,6 +8,18 @@ import pytest
 from answers import answer, load
 
 CASES = {
+    "choices of a mapping": (
+        """
+nodes: {rx: {type: RXGlobal}}
+training: {optimizer: {scheduler: {name: cosin}}}
+""",
+        """
+s.yaml:2:42: error[E105]: `training.optimizer.scheduler.name` wants one of cosine, none; got text "cosin"
+    2 | training: {optimizer: {scheduler: {name: cosin}}}
+      |                                          ^^^^^ did you mean `cosine`?
+1 error
+""",
+    ),
     "parameters": (
         """
 nodes:
@@ -331,7 +343,7 @@ nodes: {rx: {type: RXGlobal}}
 training: {optimizer: {scheduler: 3}, trainer: {callbacks: {type: x}}}
 """,
         """
-s.yaml:2:35: error[E105]: `training.optimizer.scheduler` wants one of cosine, none; got 3
+s.yaml:2:35: error[E103]: `training.optimizer.scheduler` wants null, one of cosine, none or a mapping, got 3
     2 | training: {optimizer: {scheduler: 3}, trainer: {callbacks: {type: x}}}
       |                                   ^
 s.yaml:2:60: error[E103]: `training.trainer.callbacks` wants a list, got a mapping

@@ -190,6 +190,11 @@ def test_no_answer_shows_a_secret(text: str, expected: str) -> None:
     assert found == expected
 
 
+def test_a_number_from_the_environment_must_be_finite() -> None:
+    found = answer("nodes: {rx: {type: RXGlobal, eps: '${oc.env:KEY}'}}\n", environment={"KEY": ".nan"})
+    assert "`nodes.rx.eps` wants a number > 0, got text from `${oc.env:KEY}`" in found
+
+
 def doubling(levels: int, width: int) -> Mapping[str, object]:
     """A document whose values each name the next `width` times."""
     steps = {f"k{level}": f"${{k{level + 1}}}" * width for level in range(levels)}

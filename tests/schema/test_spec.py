@@ -123,6 +123,10 @@ def test_data_is_a_spec_like_text() -> None:
     _, diagnostics = load_data(data, "graph", CATALOGUE, {})
     (found,) = diagnostics
     assert found.message == "`nodes.rx.epss`: unknown parameter of RXGlobal"
+    _, diagnostics = load_data(
+        {"nodes": {"rx": {"type": "RXGlobal", "eps": float("nan")}}}, "graph", CATALOGUE, {}
+    )
+    assert [found.code for found in diagnostics] == ["E013"]
     by_text, _ = load_text("nodes: {rx: {type: RXGlobal}}", "s.yaml", (), CATALOGUE, {})
     by_data, _ = load_data({"nodes": {"rx": {"type": "RXGlobal"}}}, "graph", CATALOGUE, {})
     assert by_text == by_data
