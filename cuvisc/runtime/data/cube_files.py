@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,9 @@ class CubeFiles(GraphDataModule):
         if getattr(self, stage) is None:
             return None
         files = self._describe(stage)
-        _agree(files, list(self._truth().values()))
+        check_agreement(files, self._truth().values())
         if self.batch_size > 1:
-            _same_size(files)
+            check_sizes(files)
         return CubeFileSamples(files, self.cube_key, self._truth(), self.wavelengths)
 
     def _truth(self) -> dict[str, str]:
@@ -136,13 +137,14 @@ def find_files(folder: Path, pattern: str) -> list[Path]:
     raise DataError(f"CubeFiles: no file matches {pattern} in {folder}{f'; {hint}' if hint else ''}")
 
 
-def _agree(files: list[CubeFile], truth_keys: list[str]) -> None:
-    """All files of a stage have the same bands and the same kinds of ground truth."""
+def check_agreement(files: list[CubeFile], truth_keys: Iterable[str]) -> None:
+    """Raise :class:`DataError` unless all files have the same bands and the same kinds of ground truth."""
+    keys = tuple(truth_keys)
     first = files[0]
     for file in files[1:]:
         if file.shape[2] != first.shape[2]:
             raise DataError(f"{file.path} has {file.shape[2]} bands, {first.path} has {first.shape[2]}")
-        for key in truth_keys:
+        for key in keys:
             if (key in file.keys) != (key in first.keys):
                 having, lacking = (file, first) if key in file.keys else (first, file)
                 raise DataError(
@@ -150,7 +152,8 @@ def _agree(files: list[CubeFile], truth_keys: list[str]) -> None:
                 )
 
 
-def _same_size(files: list[CubeFile]) -> None:
+def check_sizes(files: list[CubeFile]) -> None:
+    """Raise :class:`DataError` unless all images have the same rows and columns, as one batch needs."""
     first = files[0]
     for file in files[1:]:
         if file.shape != first.shape:
