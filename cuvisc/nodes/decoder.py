@@ -34,9 +34,11 @@ class LinearDecoder(Node):
         inner, cross = measured.scatter[:codes, :codes], measured.scatter[:codes, codes:]
         if not np.trace(inner) > 0:
             raise FitError("the codes do not vary: nothing can be reconstructed from them")
-        scale = np.sqrt(np.diagonal(inner)).clip(min=np.finfo(np.float64).tiny)
+        scale = np.sqrt(np.diagonal(inner))
+        scale = np.where(scale > 0, scale, 1.0)
         weight = np.linalg.lstsq(inner / np.outer(scale, scale), cross / scale[:, None], rcond=1e-12)[0]
-        weight /= scale[:, None]
+        # As the state will hold it, so that the bias makes up for the rounding.
+        weight = (weight / scale[:, None]).astype(np.float32).astype(np.float64)
         return {"weight": weight, "bias": measured.mean[codes:] - measured.mean[:codes] @ weight}
 
     def forward(self, codes: Any, cube: Any) -> Any:
