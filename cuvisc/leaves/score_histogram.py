@@ -111,7 +111,7 @@ def _edges(values: Values, threshold: float, bins: int) -> Values:
     low, high = values.min(), values.max()
     middle, far = np.percentile(values, (50, 99.9))
     if high - middle > LONG_TAIL * (far - middle):
-        high = min(high, max(far, threshold))
+        high = min(high, max(far, threshold + 0.08 * (threshold - low)))
     if not high > low:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high + (high - low) / bins, bins + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import (
@@ -86,6 +86,7 @@ def test_decisions_have_no_curves():
     assert found == pytest.approx(reference(decided, truth, decided, areas=False), rel=1e-12)
 
 
+@settings(max_examples=40)
 @given(
     arrays(np.float32, (2, 2, 3, 1), elements=st.floats(-4, 4, width=16)),
     arrays(np.bool_, (2, 2, 3)),

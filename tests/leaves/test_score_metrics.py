@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -42,6 +42,7 @@ def test_batches_of_unequal_size_count_by_their_pixels():
     assert of_batches(*batches) == pytest.approx(expected, rel=1e-9)
 
 
+@settings(max_examples=40)
 @given(
     arrays(np.float32, (1, 3, 4, 1), elements=st.floats(-1e6, 1e6, width=32)), st.floats(-1e6, 1e6, width=32)
 )

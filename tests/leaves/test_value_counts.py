@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -38,6 +38,7 @@ def test_few_values_are_exact(values):
     np.testing.assert_allclose(found.quantiles(FRACTIONS), expected, rtol=1e-12)
 
 
+@settings(max_examples=40)
 @given(
     arrays(np.float32, 200, elements=st.floats(2**-10, 2**10, width=32)), st.integers(0, 199), st.randoms()
 )
