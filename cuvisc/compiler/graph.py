@@ -121,7 +121,15 @@ class TypedGraph:
 
     def readers(self, value: ValueRef) -> tuple[TypedNode, ...]:
         """The nodes that read a value."""
-        return tuple(node for node in self.nodes if value in node.reads())
+        return self._readers.get(value, ())
+
+    @cached_property
+    def _readers(self) -> Mapping[ValueRef, tuple[TypedNode, ...]]:
+        readers: dict[ValueRef, tuple[TypedNode, ...]] = {}
+        for node in self.nodes:
+            for value in dict.fromkeys(node.reads()):
+                readers[value] = (*readers.get(value, ()), node)
+        return readers
 
     @cached_property
     def live(self) -> frozenset[str]:

@@ -130,20 +130,17 @@ class _Planner:
     def plan(self) -> Plan:
         count = max((ready for _, _, ready in self._needs.values()), default=0)
         wanted: list[dict[tuple[ValueRef, ...], set[str]]] = [{} for _ in range(count)]
-        for name in self._needs:
+        solves: list[list[str]] = [[] for _ in range(count)]
+        for name, (_, _, ready) in self._needs.items():
+            solves[ready - 1].append(name)
             for kind, parts, index in self._measured_for(name):
                 wanted[index].setdefault(parts, set()).add(kind)
         for index, step in enumerate(wanted):
             wanted[index] = _without_contained(step)
         if count:
             wanted[0][(INPUT,)] = {EXTREMA, MOMENTS}
-        passes = tuple(
-            Pass(
-                tuple(self._taps(step)),
-                tuple(name for name, (_, _, ready) in self._needs.items() if ready == index + 1),
-            )
-            for index, step in enumerate(wanted)
-        )
+        steps = zip(wanted, solves, strict=True)
+        passes = tuple(Pass(tuple(self._taps(step)), tuple(solved)) for step, solved in steps)
         return Plan(passes, {name: tuple(self._sources(name, passes)) for name in self._needs})
 
     def _measured_for(self, name: str) -> Iterator[tuple[str, tuple[ValueRef, ...], int]]:
@@ -160,14 +157,9 @@ class _Planner:
 
     def _sources(self, name: str, passes: tuple[Pass, ...]) -> Iterator[Source]:
         _, of, _ = self._needs[name]
-        for kind, parts, latest in self._measured_for(name):
-            index, tap = next(
-                (index, tap)
-                for index, step in enumerate(passes[: latest + 1])
-                for tap in step.taps
-                if kind in tap.kinds and set(parts) <= set(tap.parts)
-            )
-            yield Source(kind, of, index, tap)
+        for kind, parts, index in self._measured_for(name):
+            taps = (tap for tap in passes[index].taps if kind in tap.kinds and set(parts) <= set(tap.parts))
+            yield Source(kind, of, index, next(taps))
 
 
 def _without_contained(

@@ -56,7 +56,7 @@ class PortCheck:
             assert given.unit is not None
             self._wrong_unit(link, given)
             return None
-        self.known.sizes.become(found.sizes)
+        self.known.sizes.accept(found.sizes)
         return given
 
     def _check_several(self) -> Value | None:
@@ -72,7 +72,7 @@ class PortCheck:
                 label="name one",
             )
             return None
-        sizes = self.known.sizes.copy()
+        sizes = self.known.sizes.trial()
         parts = [self.known.sizes.resolve(self.known.values[link.value]) for link in self.links]
         for index, (link, part) in enumerate(zip(self.links, parts, strict=True)):
             wanted = Value(

@@ -55,19 +55,23 @@ class Sizes:
     A symbol of a node's own declaration is written `node:symbol` until a symbol or number of the graph takes its place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: Sizes | None = None) -> None:
+        self._before = before
         self._known: dict[str, Size] = {}
         self._taken: set[str] = set(IMAGE_DIMS)
 
-    def copy(self) -> Sizes:
-        """An independent copy, to try something."""
-        twin = Sizes()
-        twin._known, twin._taken = dict(self._known), set(self._taken)
-        return twin
+    def trial(self) -> Sizes:
+        """All that is known, to which a trial adds without changing this."""
+        return Sizes(self)
 
-    def become(self, tried: Sizes) -> None:
-        """Accept what a copy has found out."""
-        self._known, self._taken = tried._known, tried._taken
+    def accept(self, tried: Sizes) -> None:
+        """Keep what a trial has found out."""
+        self._known.update(tried._known)
+
+    def _lookup(self, symbol: Dim) -> Size | None:
+        if symbol in self._known:
+            return self._known[str(symbol)]
+        return self._before._lookup(symbol) if self._before is not None else None
 
     def fresh(self, symbol: str) -> Size:
         """A symbol of the graph that no other size has: the one asked for, or with a number behind it."""
@@ -82,8 +86,8 @@ class Sizes:
         """What a size is known to be today."""
         if isinstance(size.value, int):
             return size
-        while size.value in self._known:
-            size = self._known[str(size.value)]
+        while (known := self._lookup(size.value)) is not None:
+            size = known
         if len(size.terms) > 1:
             return self.total([Size(int(term) if term.isdecimal() else term) for term in size.terms])
         return size
@@ -109,7 +113,8 @@ class Sizes:
         a, b = self.find(wanted), self.find(given)
         if a.value == b.value:
             return True
-        for unknown, other in ((a, b), (b, a)):
+        own_first = ((a, b), (b, a)) if ":" in str(a.value) else ((b, a), (a, b))
+        for unknown, other in own_first:
             if _is_open(unknown) and other.value not in IMAGE_DIMS and unknown.value not in other.terms:
                 self._known[str(unknown.value)] = other
                 return True
@@ -129,9 +134,10 @@ class Sizes:
             self._known[symbols[0]] = Size(rest, number.origin)
         return rest >= 1
 
-    def assumed(self, before: Sizes) -> bool:
-        """Whether anything is known of the graph's own symbols that `before` does not know."""
-        return any(":" not in symbol and symbol not in before._known for symbol in self._known)
+    @property
+    def assumes(self) -> bool:
+        """Whether this trial decides anything about the graph's own symbols."""
+        return any(":" not in symbol for symbol in self._known)
 
 
 @dataclass(frozen=True)
@@ -160,12 +166,12 @@ class Fit:
 
 def fit(sizes: Sizes, wanted: Value, given: Value) -> Fit:
     """Hold a value against what is wanted, without deciding anything."""
-    tried = sizes.copy()
+    tried = sizes.trial()
     differs: tuple[int, ...] | None = None
     if wanted.dtype == given.dtype and len(wanted.sizes) == len(given.sizes):
         pairs = enumerate(zip(wanted.sizes, given.sizes, strict=True))
         differs = tuple(index for index, (want, have) in pairs if not tried.unify(want, have))
-    return Fit(tried, differs, accepts_unit(wanted.unit, given.unit), tried.assumed(sizes))
+    return Fit(tried, differs, accepts_unit(wanted.unit, given.unit), tried.assumes)
 
 
 def accepts_unit(wanted: str | None, given: str | None) -> bool:

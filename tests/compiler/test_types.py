@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 from small_language import SMALL, checked, findings, read_spec, says
 
+import cuvisc.compiler
 from cuvisc.compiler.check import check_graph
+from cuvisc.schema.codes import CODES
 
 
 def test_wrong_dtype() -> None:
@@ -404,6 +408,29 @@ def test_earlier_findings_are_kept_and_do_not_stop_a_sound_graph() -> None:
     diagnostics.error("E001", "something else", None)
     assert check_graph(spec, SMALL, diagnostics) is not None
     assert [found.code for found in diagnostics] == ["E001"]
+
+
+def test_an_older_symbol_of_the_graph_stays() -> None:
+    """Where two unknown sizes turn out to be one, it keeps the name that was there first."""
+    graph = checked("""
+        nodes:
+          noise: {type: Source}
+          fuse: {type: Fuse, inputs: {first: input, second: noise}}
+    """)
+    assert str(graph.input) == "float32[B,H,W,C]"
+    assert str(graph.by_id["noise"].outputs["noise"]) == "float32[B,H,W,C]"
+
+
+def test_every_code_can_be_explained() -> None:
+    """`cuvisc explain` knows each code that the compiler uses."""
+    sources = Path(cuvisc.compiler.__file__).parent.glob("*.py")
+    used = {
+        code
+        for source in sources
+        for code in re.findall(r'"([EW]\d{3})"', source.read_text(encoding="utf-8"))
+    }
+    assert len(used) > 15
+    assert used <= set(CODES)
 
 
 def test_nothing_heavy_is_imported() -> None:

@@ -43,7 +43,7 @@ def texts(draw: st.DrawFn) -> str:
         )
     lines.append("nodes:")
     for index in range(draw(st.integers(1, 6))):
-        name = draw(st.sampled_from([*NODE_TYPES, "Nothing"]))
+        name = draw(st.sampled_from([*NODE_TYPES * 3, "Nothing"]))
         needs = {"PCA": ", n_components: 3", "Classes": ", class_count: 4"}.get(name, "")
         lines.append(f"  n{index}: {{type: {name}{needs}{draw(edges())}}}")
     for section, types in (
@@ -52,15 +52,19 @@ def texts(draw: st.DrawFn) -> str:
     ):
         lines.append(f"{section}:" if draw(st.booleans()) else f"{section}: {{}}")
         if lines[-1].endswith(":"):
-            parent = draw(st.sampled_from(["", ", parent: n1", ", parent: n2.scores", ", parent: input"]))
+            parent = draw(
+                st.sampled_from(
+                    ["", ", parent: n0", ", parent: n1", ", parent: n2.scores", ", parent: input"]
+                )
+            )
             lines.append(f"  {section[0]}: {{type: {draw(st.sampled_from(types))}{parent}}}")
     return "\n".join(lines)
 
 
 @st.composite
 def edges(draw: st.DrawFn) -> str:
-    references = draw(st.lists(st.sampled_from(REFERENCES), max_size=3))
-    match draw(st.sampled_from(["order", "order", "parent", "inputs"])):
+    references = draw(st.lists(st.sampled_from(REFERENCES), max_size=2))
+    match draw(st.sampled_from(["order", "order", "order", "parent", "parent", "inputs"])):
         case "parent":
             return f", parent: [{', '.join(references)}]" if references else ""
         case "inputs":

@@ -34,15 +34,25 @@ class Summary:
 
     def leaves_of(self, node: TypedNode) -> tuple[TypedLeaf, ...]:
         """The leaves that look at a node."""
-        return tuple(leaf for leaf in self.graph.leaves if leaf.parent.node == node.id)
+        return self._leaves.get(node.id, ())
 
-    def given(self, node: TypedNode | TypedLeaf) -> Mapping[str, object]:
+    @cached_property
+    def _leaves(self) -> Mapping[str, tuple[TypedLeaf, ...]]:
+        leaves: dict[str, tuple[TypedLeaf, ...]] = {}
+        for leaf in self.graph.leaves:
+            leaves[leaf.parent.node] = (*leaves.get(leaf.parent.node, ()), leaf)
+        return leaves
+
+    def given(self, what: TypedNode | TypedLeaf) -> Mapping[str, object]:
         """The parameters that the user gave, as plain data."""
-        specs = self.graph.spec.nodes if isinstance(node, TypedNode) else self.graph.spec.leaves
-        found = next(
-            spec for spec in specs if spec.id == node.id and getattr(spec, "section", None) == _section(node)
-        )
-        return {name: thaw(value) for name, value in found.params.items()}
+        section = what.section if isinstance(what, TypedLeaf) else "nodes"
+        return {name: thaw(value) for name, value in self._given[section, what.id].items()}
+
+    @cached_property
+    def _given(self) -> Mapping[tuple[str, str], Mapping[str, object]]:
+        spec = self.graph.spec
+        nodes = {("nodes", node.id): node.params for node in spec.nodes}
+        return nodes | {(leaf.section, leaf.id): leaf.params for leaf in spec.leaves}
 
     @property
     def folds(self) -> tuple[tuple[str, ...], ...]:
@@ -166,10 +176,6 @@ def edges(graph: TypedGraph) -> Iterator[Edge]:
         for port, values in node.inputs.items():
             for value in values:
                 yield Edge(value, node.id, port)
-
-
-def _section(node: TypedNode | TypedLeaf) -> str | None:
-    return node.section if isinstance(node, TypedLeaf) else None
 
 
 def _port(port: TypedPort) -> dict[str, object]:
