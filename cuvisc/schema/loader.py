@@ -6,6 +6,7 @@ that the language leaves out (tags, merge keys, several documents) is answered, 
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 import yaml
@@ -35,6 +36,7 @@ MAX_VALUES = 100_000
 MAX_ALIASED = 10_000
 MAX_KEY = 128
 MAX_TEXT = 10_000
+_TAG = re.compile(r"[^\s,\[\]{}]+")
 
 
 def load_tree(text: str, file: str, diagnostics: Diagnostics) -> Marked | None:
@@ -92,10 +94,13 @@ class _TreeReader:
         span = self.span(event.start_mark, event.end_mark)
         if self.values > MAX_VALUES:
             self.refuse("E005", f"the spec has more than {MAX_VALUES} values", span)
+        if self.diagnostics.full:
+            raise _Refused
         if depth > MAX_DEPTH:
             self.refuse("E005", f"values are nested more than {MAX_DEPTH} deep", span)
         if event.tag is not None:
-            written = self.lines[span.line - 1][span.column - 1 :].split()[0]
+            found = _TAG.match(self.lines[span.line - 1], span.column - 1)
+            written = found.group() if found is not None else event.tag
             fact = f"tag `{written}` is not part of the spec language"
             place = Span(self.file, span.line, span.column, len(written))
             self.diagnostics.error("E012", fact, place, help="remove it")

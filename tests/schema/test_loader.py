@@ -333,11 +333,15 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("- " * 400_000, "s.yaml:1:131: error[E005]: values are nested more than 64 deep"),
         (BOMB, "s.yaml:5:8: error[E005]: aliases expand to more than 10000 values"),
         ("[" + "1," * 400_000 + "1]", "s.yaml:1:200000: error[E005]: the spec has more than 100000 values"),
+        (
+            "[" + "!!int 1," * 100_000 + "]",
+            "s.yaml:1:2: error[E012]: tag `!!int` is not part of the spec language",
+        ),
         ("k" * 200 + ": 1", "s.yaml:1:1: error[E005]: a key is longer than 128 characters"),
         ("a: " + "x" * 20_000, "s.yaml:1:4: error[E005]: a text is longer than 10000 characters"),
         ("a: " + "9" * 9_999, "s.yaml:1:4: error[E013]: `" + "9" * 60 + "…` is not a finite number"),
     ],
-    ids=["lists", "mappings", "dashes", "aliases", "values", "key", "text", "digits"],
+    ids=["lists", "mappings", "dashes", "aliases", "values", "tags", "key", "text", "digits"],
 )
 def test_hostile_texts_meet_a_limit(text: str, first_line: str) -> None:
     assert read(text)[1].split("\n")[1] == first_line
