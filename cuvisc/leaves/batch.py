@@ -49,6 +49,16 @@ def input_cube(batch: Batch, reader: str) -> Tensor:
     return find(batch, reader, "cube", "x")[1]
 
 
+def lacks_data(batch: Batch, output: Tensor) -> Tensor:
+    """Where a pixel of the graph's input has a band that is not finite, bool [B,H,W,1]; everywhere without an input."""
+    cube = batch.get("cube") if batch.get("cube") is not None else batch.get("x")
+    if cube is None or cube.shape[:-1] != output.shape[:-1]:
+        return torch.ones(*output.shape[:-1], 1, dtype=torch.bool, device=output.device)
+    if not cube.is_floating_point():
+        return torch.zeros(*output.shape[:-1], 1, dtype=torch.bool, device=output.device)
+    return ~torch.isfinite(cube.sum(dim=-1, keepdim=True)).to(output.device)
+
+
 def wavelengths(batch: Batch, bands: int) -> NDArray[np.float64] | None:
     """Band centres in nanometres [C], where the batch has them for this many bands; of collated copies the first."""
     found: Any = batch.get("wavelengths")

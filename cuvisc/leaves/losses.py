@@ -1,6 +1,8 @@
 """Losses on components, logits and reconstructions: a parent's output and a batch to one weighted scalar.
 
-Values that are not finite (pixels without data) take no part in a loss and receive a zero gradient.
+Pixels without data (a band of the graph's input is not finite) whose value is not finite take no part and
+receive a zero gradient. A value that is not finite elsewhere makes the loss not finite, so that training that
+diverges is noticed.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from torch.nn import functional
 from cuvisc.language.declare import In, Param
 from cuvisc.language.leaf import Batch, BatchError, LossNode
 
-from .batch import find, input_cube, per_pixel, truth, widened
+from .batch import find, input_cube, lacks_data, per_pixel, truth, widened
 from .parent import state
 
 REDUCTIONS = ("mean", "sum")
@@ -41,8 +43,8 @@ class AnomalyBCEWithLogits(LossNode):
     L = weight mean(−pos_weight t log σ(z) − (1 − t) log(1 − σ(z))), z logits [B,H,W,1], t = 1 where mask > 0
 
     In the stable form of log1p, so that no logit overflows. The mask is ``mask`` of the batch, else ``labels``,
-    [B,H,W] or [B,H,W,1]. Pixels whose logit is not finite take no part; the loss of a batch without any other
-    pixel is zero.
+    [B,H,W] or [B,H,W,1]. Pixels without data, whose spectrum and logit are not finite, take no part; the loss
+    of a batch without any other pixel is zero. A logit that is not finite elsewhere makes the loss not finite.
 
     Raises ``BatchError`` for a batch without a mask, or with one of another height or width.
     """
@@ -58,7 +60,7 @@ class AnomalyBCEWithLogits(LossNode):
     def compute_loss(self, parent_output: Tensor, batch: Batch) -> Tensor:
         target = truth(batch, parent_output, type(self).__name__)
         logits = widened(parent_output)
-        known = torch.isfinite(logits)
+        known = torch.isfinite(logits) | ~lacks_data(batch, logits)
         losses = functional.binary_cross_entropy_with_logits(
             torch.where(known, logits, 0.0),
             target.to(logits.dtype),
@@ -74,7 +76,9 @@ class MSEReconstructionLoss(LossNode):
     L = weight mean((x − x̂)²), x̂ the output [B,H,W,K], x the graph's input cube, or ``labels`` of the batch if
     asked
 
-    The mean is over all values. Values not finite in either take no part; the loss is zero when none is left.
+    The mean is over all values. A target that is not finite takes no part, nor does the output for a pixel
+    without data; the loss is zero when nothing is left. An output that is not finite elsewhere makes the loss
+    not finite.
 
     Raises ``BatchError`` for a batch without the target, or with one of another shape.
     """
@@ -87,7 +91,7 @@ class MSEReconstructionLoss(LossNode):
     def compute_loss(self, parent_output: Tensor, batch: Batch) -> Tensor:
         output = widened(parent_output)
         target = self._target(batch, output).to(output)
-        known = torch.isfinite(output) & torch.isfinite(target)
+        known = torch.isfinite(target) & (torch.isfinite(output) | ~lacks_data(batch, output))
         errors = torch.where(known, output, 0.0) - torch.where(known, target, 0.0)
         return self.weight * _reduce(errors.square(), known, self.reduction)
 

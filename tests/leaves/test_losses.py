@@ -107,13 +107,21 @@ def test_bce_gradient():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_bce_leaves_out_logits_that_are_not_finite(bad):
+@pytest.mark.parametrize("key", ["cube", "x", "name"])
+def test_bce_leaves_out_pixels_without_data(bad, key):
     logits = torch.tensor([[[[1.0], [bad], [-2.0]]]], requires_grad=True)
-    loss = AnomalyBCEWithLogits().compute_loss(logits, {"mask": torch.tensor([[[1, 1, 0]]])})
+    cube = torch.tensor([[[[0.0, 1.0], [bad, 1.0], [1.0, 0.0]]]])
+    loss = AnomalyBCEWithLogits().compute_loss(logits, {"mask": torch.tensor([[[1, 1, 0]]]), key: cube})
     loss.backward()
     assert loss.item() == pytest.approx(bce(np.array([1.0, -2.0]), np.array([1, 0])).mean())
     assert logits.grad[0, 0, 1, 0] == 0
     assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("cube", [torch.zeros(1, 1, 2, 3), torch.zeros(1, 1, 2, 3, dtype=torch.uint16)])
+def test_a_logit_that_is_not_finite_for_a_pixel_with_data_shows_in_the_loss(cube):
+    batch = {"mask": torch.zeros(1, 1, 2), "cube": cube}
+    assert AnomalyBCEWithLogits().compute_loss(torch.tensor([[[[1.0], [torch.nan]]]]), batch).isnan()
 
 
 def test_bce_of_nothing_is_zero_with_a_zero_gradient():
@@ -180,6 +188,14 @@ def test_reconstruction_gradient_and_missing_values():
     assert torch.autograd.gradcheck(lambda x: loss.compute_loss(x, {"cube": cube}), output)
     found = loss.compute_loss(output, {"cube": cube})
     assert found.item() == pytest.approx(np.nanmean((output.detach().numpy() - cube.numpy()) ** 2))
+
+
+def test_reconstruction_leaves_out_whole_pixels_without_data_but_shows_divergence():
+    cube = torch.tensor([[[[torch.nan, 1.0], [1.0, 2.0]]]])
+    spread = torch.tensor([[[[torch.nan, torch.nan], [1.0, 4.0]]]])
+    assert MSEReconstructionLoss().compute_loss(spread, {"cube": cube}).item() == 2
+    diverged = torch.tensor([[[[torch.nan, torch.nan], [torch.nan, 4.0]]]])
+    assert MSEReconstructionLoss().compute_loss(diverged, {"cube": cube}).isnan()
 
 
 def test_reconstruction_of_another_shape_says_both():
