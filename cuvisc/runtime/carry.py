@@ -14,6 +14,7 @@ from cuvisc.compiler.plan import EXTREMA, Source, Tap
 from cuvisc.compiler.tracing import NotAffine, affine_image
 from cuvisc.language.affine import AffineMap, Array
 from cuvisc.language.statistics import BandExtrema, BandMoments, Result
+from cuvisc.runtime.gradients import upstream_of
 
 Measured: TypeAlias = Mapping[tuple[int, Tap, str], Result]
 
@@ -72,8 +73,9 @@ def _probe(
         width = module.widths[part]
         values[part] = torch.from_numpy(points[:, start : start + width].copy())[:, None, None, :]
         start += width
+    between = upstream_of(module.graph, of)
     for node in module.graph.nodes:
-        if node.output not in values and all(ref in values for ref in node.reads()):
+        if node.id in between and node.output not in values and all(ref in values for ref in node.reads()):
             values |= module.step(node, values)
     images = np.concatenate([values[ref].double().numpy()[:, 0, 0, :] for ref in of], axis=1)
     return AffineMap.make((images[1:] - images[0]) / step[:, None], middle, images[0])
