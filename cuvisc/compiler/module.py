@@ -32,7 +32,9 @@ class CompiledGraph(nn.Module):
     def __init__(self, graph: TypedGraph, nodes: Mapping[str, Node]) -> None:
         super().__init__()
         self.graph = graph
-        self.nodes = nn.ModuleDict({node.id: nodes[node.id] for node in graph.nodes})
+        self.nodes = nn.ModuleDict()
+        # Not through ModuleDict's own setter: it refuses ids such as `keys` or `pop`, which are fine names for a node.
+        self.nodes._modules.update({node.id: nodes[node.id] for node in graph.nodes})
         self.channels: int | None = None
         self.widths: dict[ValueRef, int] = {}
         channels = graph.input.type.dims[-1]

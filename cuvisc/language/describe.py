@@ -85,7 +85,7 @@ def _edges(cls: type[Declared]) -> dict[str, Any]:
     if issubclass(cls, Node):
         ports = cls.declaration.inputs
         several = {"anyOf": [reference, {"type": "array", "items": reference, "minItems": 1}]}
-        inputs = {name: {**several, "description": port.doc} for name, port in ports.items()}
+        inputs = {name: {**reference, "description": port.doc} for name, port in ports.items()}
         return {
             "parent": {
                 **several,
