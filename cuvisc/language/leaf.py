@@ -144,13 +144,18 @@ class MonitoringNode(Declared):
     kind: ClassVar[str] = "monitor"
 
     def setup(self, run_info: dict[str, Any]) -> None:
-        """Start: ``run_info`` holds name, folder, hyper-parameters."""
+        """Start: ``run_info`` holds name, folder, spec (plain data), training (every option), graph (typed)."""
 
     def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
         """Report named values."""
 
     def log_artifact(self, artifact: Figures, name: str, step: int, stage: str) -> None:
         """Report a figure and its data."""
+
+    def log_tensors(
+        self, tensors: dict[str, Tensor], step: int, stage: str, epoch: int | None = None
+    ) -> None:
+        """Report how values are distributed: weights/<node>.<state>, gradients/<node>.<state>, once an epoch."""
 
     def close(self) -> None:
         """Finish: flush and let go."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from cuvisc.compiler.graph import ValueRef
 from cuvisc.compiler.module import CompiledGraph, ShapeError
@@ -55,6 +56,7 @@ class CuvisLightningModule(LightningModule):
         self._figures = of_kind(leaves, VisualizationNode)
         self._fit_first: Callable[[], None] | None = fit_first
         self._interval = 1
+        self._reported_epoch = -1
         self._first_batch: tuple[dict[str, Any], Values] | None = None
         self.trained = trained_nodes(compiled.graph)
         self._evaluate = Evaluation(compiled, self.trained)
@@ -100,6 +102,19 @@ class CuvisLightningModule(LightningModule):
         self.log("lr", self._rate(), on_step=True, on_epoch=False)
         self._refuse_divergence(losses, values)
         return losses["total"]
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # Once an epoch, at its first step: gradients are there, and nothing has moved.
+        if self._reported_epoch == self.current_epoch or not self.trainer.is_global_zero:
+            return
+        self._reported_epoch = self.current_epoch
+        if self.reporters.wants_tensors:
+            tensors = {}
+            for name, parameter in self.compiled.nodes.named_parameters():
+                if parameter.grad is not None:
+                    tensors[f"weights/{name}"] = parameter.detach()
+                    tensors[f"gradients/{name}"] = parameter.grad.detach()
+            self.reporters.log_tensors(tensors, self.global_step, self.current_epoch)
 
     def on_validation_epoch_start(self) -> None:
         self._first_batch = None

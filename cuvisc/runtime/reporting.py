@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from cuvisc.language.leaf import MonitoringNode
 from cuvisc.runtime.monitors.dummy import DummyMonitor
@@ -53,6 +54,15 @@ class Reporters:
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is not None and artifact.get("figure") is not None:
             pyplot.close(artifact["figure"])
+
+    @property
+    def wants_tensors(self) -> bool:
+        """Whether some monitor reports how values are distributed."""
+        return any(type(m).log_tensors is not MonitoringNode.log_tensors for m in self._active)
+
+    def log_tensors(self, tensors: dict[str, Tensor], step: int, epoch: int) -> None:
+        """Report how weights and gradients are distributed."""
+        self._tell(lambda monitor: monitor.log_tensors(tensors, step, "train", epoch))
 
     def close(self) -> None:
         """Finish every monitor."""

@@ -176,8 +176,9 @@ class _Running:
 
     def _start_reporting(self) -> None:
         if self.folder.writes:
-            spec = self.session.graph.spec
-            self.reporters.setup({"name": self.folder.facts["name"], "spec": spec.to_dict()})
+            graph, training = self.session.graph, self.session.config.to_dict()
+            named = {"name": self.folder.facts["name"], "spec": graph.spec.to_dict()}
+            self.reporters.setup({**named, "training": training, "graph": graph})
 
     def _run_phases(self, trainer: Trainer) -> None:
         handler = signal.getsignal(signal.SIGINT)
