@@ -6,6 +6,7 @@ that two leaves share is logged as val/metric/<leaf>/<name> for both.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -100,7 +101,7 @@ class CuvisLightningModule(LightningModule):
         losses = self._compute_losses(batch, values)
         self._log_losses("train", losses, batch, on_step=True)
         self.log("lr", self._rate(), on_step=True, on_epoch=False)
-        self._refuse_divergence(losses, values)
+        self._refuse_divergence(losses)
         return losses["total"]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -187,16 +188,16 @@ class CuvisLightningModule(LightningModule):
         optimizer = self.trainer.optimizers[0]
         return float(optimizer.param_groups[0]["lr"])
 
-    def _refuse_divergence(self, losses: Mapping[str, Tensor], values: Values) -> None:
+    def _refuse_divergence(self, losses: Mapping[str, Tensor]) -> None:
         """An error for a loss that is not finite; looked at when it is logged, so that a GPU is not waited for."""
         if self.device.type != "cpu" and (self.global_step + 1) % self._interval:
             return
         if bool(torch.isfinite(losses["total"])):
             return
-        wrong = [name for name, loss in losses.items() if name != "total" and not bool(torch.isfinite(loss))]
-        where = f"epoch {self.current_epoch}, step {self.global_step}"
+        sizes = {name: float(loss.detach()) for name, loss in losses.items()}
+        name = next((name for name, size in sizes.items() if not math.isfinite(size)), "total")
         raise SpecError(
-            f"train/loss/{(wrong or ['total'])[0]} is {float(losses[(wrong or ['total'])[0]])} ({where}): training has "
+            f"train/loss/{name} is {sizes[name]} (epoch {self.current_epoch}, step {self.global_step}): training has "
             "diverged; lower training.optimizer.lr, or set training.trainer.gradient_clip_val to 1.0"
         )
 

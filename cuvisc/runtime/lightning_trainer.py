@@ -22,6 +22,7 @@ from cuvisc.runtime.progress import bars_wanted, log
 from cuvisc.schema.errors import DeviceError, SpecError
 
 _LISTED = 8
+_DEVICE_WORDS = ("backend", "accelerator", "Accelerator", "device", "GPU", "gpu")
 
 
 class KeepBest(Callback):
@@ -97,19 +98,19 @@ def make_trainer(
             enable_autolog_hparams=False,
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
-        refused: type[SpecError | DeviceError] = SpecError
-        if config.trainer.accelerator not in ("auto", "cpu") and "accelerator" in str(error).casefold():
-            refused = DeviceError
-        raise refused(f"training.trainer: Lightning refuses these options: {error}") from error
+        accelerator = config.trainer.accelerator
+        if accelerator not in ("auto", "cpu") and any(word in str(error) for word in _DEVICE_WORDS):
+            raise DeviceError(f"training.trainer.accelerator is {accelerator}: {error}") from error
+        raise SpecError(f"training.trainer: Lightning refuses these options: {error}") from error
 
 
 def _checkpoints(folder: Path, validates: bool) -> ModelCheckpoint:
     """`last.ckpt`, and `best.ckpt` where there is a validation loss."""
     return ModelCheckpoint(
         dirpath=folder,
-        filename="best",
+        filename="best" if validates else "last",
         monitor=MONITORED if validates else None,
-        save_last=True,
+        save_last=validates,
         enable_version_counter=False,
     )
 

@@ -107,8 +107,7 @@ class RunFolder:
             "maximum": profile.extrema.maximum,
         }
         contiguous = {name: array.copy(order="C") for name, array in arrays.items()}
-        facts = {"dtype": profile.dtype, "count": str(profile.moments.count)}
-        write_bytes(self.path / SAMPLE, save(contiguous, metadata=facts))
+        write_bytes(self.path / SAMPLE, save(contiguous))
 
 
 def read_run(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from cuvisc.compiler.module import CompiledGraph, ShapeError
@@ -18,8 +19,9 @@ def save_weights(module: CompiledGraph, path: Path, spec_sha256: str) -> None:
     tensors = {
         name: value.detach().cpu().contiguous().clone() for name, value in module.nodes.state_dict().items()
     }
-    facts = {"format": FORMAT, "channels": str(module.channels), "spec_sha256": spec_sha256}
-    write_bytes(path, save(tensors, metadata=facts))
+    facts = {"format": FORMAT, "channels": module.channels, "spec_sha256": spec_sha256}
+    # One key: safetensors writes several in an order that changes from run to run.
+    write_bytes(path, save(tensors, metadata={"cuvisc": json.dumps(facts)}))
 
 
 def load_weights(module: CompiledGraph, path: Path) -> None:
@@ -28,14 +30,14 @@ def load_weights(module: CompiledGraph, path: Path) -> None:
 
     try:
         with safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
+            facts = json.loads((file.metadata() or {}).get("cuvisc", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise DataError(f"cannot read the weights {path}: {error}") from error
-    if facts.get("format") != FORMAT or not facts.get("channels", "").isdecimal():
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT or not isinstance(facts["channels"], int):
         raise DataError(f"{path} does not hold weights of a cuvisc graph")
     try:
-        module.bind(int(facts["channels"]))
+        module.bind(facts["channels"])
     except ShapeError as error:
         raise DataError(f"{path}: {error}") from error
     try:
