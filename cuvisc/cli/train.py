@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
         from cuvisc.runtime.progress import spoken
         from cuvisc.runtime.training import train as run_both_phases
 
-        with spoken(logging.WARNING if quiet else logging.INFO):
+        with spoken(logging.WARNING if quiet else logging.INFO, always=True):
             config = make_config(graph.spec)
             if quiet and config.trainer.enable_progress_bar is None:
                 config.trainer.enable_progress_bar = False

@@ -30,13 +30,23 @@ def follow(steps: Iterable[T], text: str, shown: bool) -> Iterator[T]:
     yield from track(steps, text, total=total, console=Console(stderr=True), transient=True)
 
 
+class _Stderr(logging.Handler):
+    """Writes to what stderr is at that moment: a progress bar puts lines above itself by replacing it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201 - this is the one place that speaks
+
+
 @contextmanager
-def spoken(level: int = logging.INFO) -> Iterator[None]:
-    """Let the messages of a run reach stderr as `[INFO] …`, unless the program has arranged for them itself."""
-    if log.hasHandlers():
+def spoken(level: int = logging.INFO, *, always: bool = False) -> Iterator[None]:
+    """Let the messages of a run reach stderr as `[INFO] …`; a program that handles logs itself gets them its own way.
+
+    The command line is no such program: it speaks `always`.
+    """
+    if log.hasHandlers() and not always:
         yield
         return
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
     before = log.level
     log.addHandler(handler)
