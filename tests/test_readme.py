@@ -53,7 +53,16 @@ def test_broken_spec_gets_the_answer_shown(tmp_path: Path) -> None:
 def test_commands_lead_from_spec_to_scores(tmp_path: Path) -> None:
     (tmp_path / "specs").symlink_to(ROOT / "specs")
     verbs = commands()
-    assert [line[0] for line in verbs] == "validate show train export verify data predict evaluate".split()
+    assert [line[0] for line in verbs] == [
+        "validate",
+        "show",
+        "train",
+        "export",
+        "verify",
+        "data",
+        "predict",
+        "evaluate",
+    ]
     for line in verbs:
         few_epochs = ["training.trainer.max_epochs=2"] if line[0] == "train" else []
         result = cuvisc(*line, *few_epochs, cwd=tmp_path)
