@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 STEP = "global_step"
 _MODES = ("online", "offline", "disabled")
 _ANSWER_SECONDS = 3.0
-_START_SECONDS = 10.0
+_START_SECONDS = 6.0
 _UPLOAD_SECONDS = 30.0
+# wandb would otherwise announce where it found a key, and send reports of its own crashes.
+_QUIET = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
 _KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 _OLD_MODES = {"run": "online", "shared": "online", "dryrun": "offline"}
 
@@ -57,8 +59,8 @@ class WandBMonitor(MonitoringNode):
         mode = asked_mode(self.mode)
         if mode == "disabled":
             return
-        # wandb would otherwise send reports of its own crashes.
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        for variable, value in _QUIET.items():
+            os.environ.setdefault(variable, value)
         try:
             wandb = self._package = import_module("wandb")
         except ImportError:
@@ -75,30 +77,10 @@ class WandBMonitor(MonitoringNode):
             log.warning(
                 "WandBMonitor: %s; the run goes on, and is kept offline in %s", reason, folder / "wandb"
             )
-        self._run = wandb.init(
-            project=self.project,
-            entity=self.entity,
-            name=self.name or run_info.get("name"),
-            tags=self.tags,
-            notes=self.notes,
-            mode=mode,
-            dir=folder,
-            config=hyper_parameters(run_info),
-            reinit="create_new",
-            settings=wandb.Settings(
-                silent=True,
-                console="off",
-                disable_git=True,
-                disable_code=True,
-                symlink=False,
-                login_timeout=_START_SECONDS,
-                init_timeout=_START_SECONDS,
-                finish_timeout=_UPLOAD_SECONDS,
-                x_service_wait=_START_SECONDS,
-            ),
-        )
-        self._run.define_metric(STEP, hidden=True)
-        self._run.define_metric("*", step_metric=STEP, step_sync=True)
+        try:
+            self._run = self._start(run_info, folder, mode)
+        except wandb.Error as error:
+            log.warning("WandBMonitor: %s; the run goes on without it", str(error).partition("\n")[0])
 
     def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
         self._log(dict(metrics), step, epoch)
@@ -121,6 +103,33 @@ class WandBMonitor(MonitoringNode):
         if self._run is not None:
             self._run.finish()
             self._run = None
+
+    def _start(self, run_info: dict[str, Any], folder: Path, mode: str) -> Any:
+        run = self._package.init(
+            project=self.project,
+            entity=self.entity,
+            name=self.name or run_info.get("name"),
+            tags=self.tags,
+            notes=self.notes,
+            mode=mode,
+            dir=folder,
+            config=hyper_parameters(run_info),
+            reinit="create_new",
+            settings=self._package.Settings(
+                silent=True,
+                console="off",
+                disable_git=True,
+                disable_code=True,
+                symlink=False,
+                login_timeout=_START_SECONDS,
+                init_timeout=_START_SECONDS,
+                finish_timeout=_UPLOAD_SECONDS,
+                x_service_wait=_START_SECONDS,
+            ),
+        )
+        run.define_metric(STEP, hidden=True)
+        run.define_metric("*", step_metric=STEP, step_sync=True)
+        return run
 
     def _log(self, values: dict[str, Any], step: int, epoch: int | None = None) -> None:
         # Validation reports at steps that training has passed, so the step is a value like any other.
