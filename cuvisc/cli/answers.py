@@ -1,55 +1,47 @@
 """Turns what a verb raises into one message on stderr and an exit code; the only place that does.
 
 0 ok, 1 internal error, 2 usage or spec, 3 data, 4 verification, 5 device, 130 interrupted. `--debug`,
-anywhere on the command line, shows the traceback.
+anywhere on the command line, shows the traceback. Imports no command-line library, so that the quick path stays quick.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import traceback
-from typing import Any, NoReturn
-
-import typer
-from typer.core import TyperGroup
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 from cuvisc.schema.errors import CuviscError, SpecError
 
+T = TypeVar("T")
 INTERRUPTED = 130
 
 
-class AnsweringGroup(TyperGroup):
-    """The group of all verbs: runs one, and answers for whatever goes wrong in it."""
+def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], bool] = lambda _: False) -> T:
+    """Run a verb and answer for whatever goes wrong in it, but for what `passes` on to the command line itself."""
+    try:
+        result = verb()
+        sys.stdout.flush()
+        return result
+    except CuviscError as error:
+        _leave(error, show(error), error.exit_code, debug)
+    except KeyboardInterrupt as error:
+        _leave(error, "interrupted", INTERRUPTED, debug)
+    except BrokenPipeError:
+        # The reader went away: it has all it wanted, and Python must not fail again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if passes(error):
+            raise
+        _leave(error, _defect(error), 1, debug)
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        end = args.index("--") if "--" in args else len(args)
-        ctx.meta["debug"] = "--debug" in args[:end]
-        return super().parse_args(ctx, [arg for arg in args[:end] if arg != "--debug"] + args[end:])
 
-    def invoke(self, ctx: Any) -> Any:
-        debug: bool = ctx.meta["debug"]
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except CuviscError as error:
-            _leave(error, show(error), error.exit_code, debug)
-        except KeyboardInterrupt as error:
-            _leave(error, "interrupted", INTERRUPTED, debug)
-        except BrokenPipeError:
-            # The reader went away: it has all it wanted, and Python must not fail again when it flushes at
-            # exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
-        except RuntimeError as error:
-            if isinstance(error, (typer.Exit, typer.Abort)):
-                raise
-            _leave(error, _defect(error), 1, debug)
-        except Exception as error:
-            if _is_usage(error):
-                raise
-            _leave(error, _defect(error), 1, debug)
+def without_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """The arguments without `--debug`, and whether it was among those before a `--`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    rest = [argument for argument in arguments[:end] if argument != "--debug"] + arguments[end:]
+    return rest, len(rest) < len(arguments)
 
 
 def show(error: CuviscError) -> str:
@@ -69,12 +61,10 @@ def _defect(error: Exception) -> str:
     )
 
 
-def _is_usage(error: Exception) -> bool:
-    return hasattr(error, "format_message") and hasattr(error, "exit_code")
-
-
 def _leave(error: BaseException, text: str, code: int, debug: bool) -> NoReturn:
     if debug:
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
     print(text, file=sys.stderr)
     sys.exit(code)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 from cuvisc.schema.document import Span
@@ -113,6 +112,8 @@ def closest(written: str, known: Sequence[str]) -> str | None:
     """The known name most like what was written, regardless of case; None when none is close."""
     if len(written) > _MAX_NAME:
         return None
+    from difflib import get_close_matches
+
     folded = {name.casefold(): name for name in known}
     found = get_close_matches(written.casefold(), folded, n=1, cutoff=0.65)
     return folded[found[0]] if found else None

@@ -5,8 +5,6 @@ Everything is read-only and comparable; positions live in `Spec.document`. Pure 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -140,6 +138,9 @@ class Spec:
 
 def spec_hash(spec: Spec) -> str:
     """SHA-256, in hex, of the canonical form as JSON with sorted keys."""
+    import hashlib
+    import json
+
     text = json.dumps(
         spec.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )

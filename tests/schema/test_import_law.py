@@ -83,5 +83,11 @@ def test_hydra_comes_with_overrides_alone(tmp_path: Path) -> None:
     assert heavy(imported(run("validate", "s.yaml", "nodes.rx.eps=1e-3"), tmp_path)) == {"hydra", "omegaconf"}
 
 
+def test_a_right_spec_needs_neither_the_command_line_library_nor_jsonschema(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(SPEC)
+    modules = {name.partition(".")[0] for name in imported(run("validate", "s.yaml"), tmp_path)}
+    assert modules & {"typer", "click", "pydantic", "jsonschema", "referencing", "difflib"} == set()
+
+
 def test_the_test_can_fail(tmp_path: Path) -> None:
     assert heavy(imported("import numpy", tmp_path)) == {"numpy"}
