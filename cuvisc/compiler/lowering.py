@@ -15,6 +15,9 @@ from cuvisc.compiler.passes.strip_leaves import strip_leaves
 from cuvisc.compiler.tracing import trace
 from cuvisc.language.statistics import BandMoments
 
+# A folded decision may leave a map with affine readers alone: they are fused at the end.
+PASSES = (fold_constants, hoist_selection, fuse_affine, fold_decisions, fuse_affine)
+
 
 @dataclass(frozen=True)
 class Lowered:
@@ -29,7 +32,7 @@ def lower(module: CompiledGraph, profile: BandMoments | None = None) -> Lowered:
     """Strip, trace, fold, fuse; the program is verified after every pass."""
     plain = trace(module, strip_leaves(module.graph))
     program = plain
-    for rewrite in (fold_constants, hoist_selection, fuse_affine, fold_decisions):
+    for rewrite in PASSES:
         program = verify(rewrite(program))
     fused, certificates = center_affine(program, profile)
     return Lowered(plain, verify(fused), certificates)

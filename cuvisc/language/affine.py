@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,14 @@ class AffineMap:
     center: Array
     offset: Array
 
+    def __post_init__(self) -> None:
+        for name, part in vars(self).items():
+            object.__setattr__(self, name, np.asarray(part, dtype=np.float64))
+
     @staticmethod
-    def make(matrix: object, center: object = 0.0, offset: object = 0.0) -> AffineMap:
+    def make(matrix: Any, center: Any = 0.0, offset: Any = 0.0) -> AffineMap:
         """Build from anything NumPy reads as float64."""
-        parts = (np.asarray(part, dtype=np.float64) for part in (matrix, center, offset))
-        return AffineMap(*parts)
+        return AffineMap(matrix, center, offset)
 
     @property
     def elementwise(self) -> bool:

@@ -12,7 +12,8 @@ def fold_constants(program: Program) -> Program:
 
     Arithmetic among fitted constants happens while a body is traced, in float64, so none of it reaches the program.
     """
-    for operation in program.operations:
+    for index in range(len(program.operations)):
+        operation = program.operations[index]
         if _is_identity(operation):
             program = substitute(program, operation.output.name, operation.inputs[0])
     return drop_unread(program)

@@ -38,10 +38,11 @@ def _swap(source: Operation, gather: Operation) -> tuple[Operation, ...]:
     assert affine is not None
     indices = list(gather.attributes["indices"])
     narrow = AffineMap(*(part[indices] if part.size > 1 else part for part in vars(affine).values()))
-    selected = Value(f"{gather.name}.selected", gather.output.type)
+    selected = Value(f"{gather.name}.of.{source.inputs[0]}", gather.output.type)
     first = replace(gather, inputs=source.inputs, outputs=(selected,))
-    name = f"{source.name}.selected.{gather.name}"
     origin = source.origin + tuple(node for node in gather.origin if node not in source.origin)
+    words = (operation.name.rpartition("/")[2] for operation in (source, gather))
+    name = f"{'+'.join(origin)}/{'.'.join(words)}"
     second = replace(
         source,
         name=name,

@@ -38,7 +38,10 @@ class Elementwise(Op):
 
 
 class Logit(Op):
-    """log(p / (1 - p)); the threshold on logits that a threshold on probabilities means."""
+    """log(p / (1 - p)); the threshold on logits that a threshold on probabilities means.
+
+    Every logit reaches a probability of 0 or less, none but infinity one of 1 or more: there it is -inf and inf.
+    """
 
     name = "logit"
 
@@ -48,11 +51,12 @@ class Logit(Op):
         return types[0]
 
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
-        return torch.logit(values[0])
+        return torch.logit(torch.clamp(values[0], 0.0, 1.0))
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
-        (p,) = values
-        return b.node("Log", b.node("Div", p, b.node("Sub", b.constant("one", np.float64(1)), p)))
+        zero, one = b.constant("zero", np.float64(0)), b.constant("one", np.float64(1))
+        p = b.node("Clip", values[0], zero, one)
+        return b.node("Log", b.node("Div", p, b.node("Sub", one, p)))
 
 
 class FloorAt(Op):
