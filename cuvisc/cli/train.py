@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
 
         from cuvisc.runtime.components import make_config, make_datamodule, make_monitors
         from cuvisc.runtime.progress import spoken
+        from cuvisc.runtime.ranks import is_first
         from cuvisc.runtime.training import train as run_both_phases
 
         with spoken(logging.WARNING if quiet else logging.INFO, always=True):
@@ -64,7 +65,8 @@ def register(app: typer.Typer) -> None:
                 monitors=make_monitors(graph.spec),
                 overrides=overrides,
             )
-        print(json.dumps(_summary(run.folder, run.facts)) if as_json else run.folder)
+        if is_first():
+            print(json.dumps(_summary(run.folder, run.facts)) if as_json else run.folder)
 
 
 def _summary(folder: Path, facts: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
+from cuvisc.runtime.ranks import is_first
+
 log = logging.getLogger("cuvisc")
 T = TypeVar("T")
 
@@ -43,6 +45,8 @@ def spoken(level: int = logging.INFO, *, always: bool = False) -> Iterator[None]
 
     The command line is no such program: it speaks `always`.
     """
+    if not is_first():
+        level = logging.ERROR
     if log.hasHandlers() and not always:
         yield
         return

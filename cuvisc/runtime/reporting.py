@@ -19,12 +19,16 @@ _STAGES = ("train", "val", "test")
 
 
 class Reporters:
-    """The monitors of a run. One that raises is left out from then on, after one warning."""
+    """The monitors of a run. One that raises is left out from then on, after one warning.
 
-    def __init__(self, monitors: Sequence[MonitoringNode], folder: Path) -> None:
+    Of several processes only the first one `reports`.
+    """
+
+    def __init__(self, monitors: Sequence[MonitoringNode], folder: Path, reports: bool = True) -> None:
         own = any(isinstance(m, DummyMonitor) and m.output_dir is None for m in monitors)
         self.folder = folder
-        self._active = list(monitors) if own else [DummyMonitor(), *monitors]
+        wanted = list(monitors) if own else [DummyMonitor(), *monitors]
+        self._active = wanted if reports else []
         self._silenced: set[str] = set()
 
     def setup(self, run_info: dict[str, Any]) -> None:

@@ -145,7 +145,7 @@ class _Running:
         self.module = build_module(session.graph, session.nodes)
         leaves = attach_leaves(self.module, session.leaves)
         self.validates = _validates(session.datamodule, session.config)
-        self.reporters = Reporters(session.monitors, folder.path)
+        self.reporters = Reporters(session.monitors, folder.path, folder.writes)
         self.best = KeepBest(session.config.keep == "best")
         self.lightning = CuvisLightningModule(
             self.module, leaves, session.config, self.reporters, self._fit_statistics, self.validates
@@ -167,18 +167,12 @@ class _Running:
                 [self.best, EpochLines()],
             )
             self.folder.record(device=str(trainer.strategy.root_device), epochs=self.epochs)
-            self._start_reporting()
+            self.reporters.setup({"name": self.folder.facts.get("name", ""), "spec": spec.to_dict()})
             try:
                 self._run_phases(trainer)
             finally:
                 self.reporters.close()
         return self._finish(trainer)
-
-    def _start_reporting(self) -> None:
-        if self.folder.writes:
-            graph, training = self.session.graph, self.session.config.to_dict()
-            named = {"name": self.folder.facts["name"], "spec": graph.spec.to_dict()}
-            self.reporters.setup({**named, "training": training, "graph": graph})
 
     def _run_phases(self, trainer: Trainer) -> None:
         handler = signal.getsignal(signal.SIGINT)
