@@ -22,7 +22,6 @@ from cuvisc.runtime.statistics import fit_statistics
 
 RANK = """
 import sys
-from itertools import chain
 from pathlib import Path
 import numpy as np
 import torch
