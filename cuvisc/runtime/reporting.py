@@ -106,7 +106,8 @@ class MonitorLogger(Logger):
 
     @property
     def version(self) -> str:
-        return self._reporters.folder.name
+        # Runs are told apart by their folders; Lightning would show a version on every bar.
+        return ""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
