@@ -57,13 +57,19 @@ def _export(operation: Operation, opset: int) -> onnx.ModelProto:
         assert program is not None
         model = program.model_proto
     except Exception as error:
-        reason = str(error).strip().splitlines()
         raise NotExportable(
-            f"`{operation.origin[0]}` is written in plain torch and torch cannot export it to ONNX"
-            + (f": {reason[0]}" if reason else "")
+            f"`{operation.origin[0]}` is written in plain torch and torch cannot export it to ONNX: {_reason(error)}"
         ) from error
     found = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return model if found == opset else version_converter.convert_version(model, opset)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what went wrong first; the exporter's own errors say at length how to file a report."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _bands(operation: Operation, index: int) -> int:

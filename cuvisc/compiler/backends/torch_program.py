@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,8 @@ from cuvisc.compiler.ir import Operation, Program
 class ProgramModule(nn.Module):
     """A program as a torch module: a cube of any numeric dtype in, outputs by their user-visible names out.
 
-    Constants are buffers in ``dtype``. ``settings`` hold the defaults and may be changed before a call.
+    Constants are buffers in ``dtype`` and opaque nodes are copied to it. ``settings`` hold the defaults and may be
+    changed before a call.
     """
 
     def __init__(self, program: Program, dtype: torch.dtype = torch.float32) -> None:
@@ -33,7 +36,8 @@ class ProgramModule(nn.Module):
                 name = self._add(f"{operation.name}.{key}", torch.from_numpy(value.copy()), held)
                 self._buffer_names[operation.name, key] = name
             if operation.op.name == "opaque":
-                self._opaque[_identifier(operation.name)] = operation.attributes["module"]
+                own = copy.deepcopy(operation.attributes["module"])
+                self._opaque[_identifier(operation.name)] = own.to(dtype)
 
     def _add(self, name: str, value: Tensor, dtype: torch.dtype) -> str:
         identifier = _identifier(name)
