@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import textwrap
 import zlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import torch
 from cuvisc.compiler.check import check_graph
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.compiler.module import CompiledGraph, build_module
+from cuvisc.language.describe import describe
 from cuvisc.language.node import Node
 from cuvisc.language.statistics import ACCUMULATORS, BandMoments, MomentsAccumulator
 from cuvisc.runtime.session import open_session
-from cuvisc.schema.catalogue import load
+from cuvisc.schema.catalogue import Catalogue, load
 from cuvisc.schema.front_end import load_text
 from cuvisc.schema.render import render_text
 
@@ -32,18 +34,30 @@ graph: {outputs: [rx.scores, decider.decisions]}
 """
 
 
-def typed(text: str) -> TypedGraph:
-    """The typed graph of a spec text that must be right."""
-    spec, diagnostics = load_text(textwrap.dedent(text), "graph.yaml", environment={})
+def typed(text: str, own: Sequence[type[Node]] = ()) -> TypedGraph:
+    """The typed graph of a spec text that must be right; ``own`` are nodes that only this test knows."""
+    catalogue = extended(own)
+    spec, diagnostics = load_text(textwrap.dedent(text), "graph.yaml", catalogue=catalogue, environment={})
     assert spec is not None, render_text(diagnostics)
-    graph = check_graph(spec, load(), diagnostics)
+    graph = check_graph(spec, catalogue, diagnostics)
     assert graph is not None, render_text(diagnostics)
     return graph
 
 
-def fitted(text: str, cube: np.ndarray, nodes: Mapping[str, Node] | None = None) -> CompiledGraph:
-    """The module of a spec text, fitted to a cube [B,H,W,C]; ``nodes`` take the place of nodes of the text."""
-    module = build_module(typed(text), nodes)
+def extended(own: Sequence[type[Node]]) -> Catalogue:
+    """The shipped catalogue and the nodes of a test."""
+    schema = copy.deepcopy(dict(load().schema))
+    listed = schema["$defs"]["node"]
+    for cls in own:
+        name = cls.__name__
+        schema["$defs"][f"node.{name}"] = describe(cls)
+        listed["properties"]["type"]["enum"].append(name)
+    return Catalogue(schema)
+
+
+def fitted(text: str, cube: np.ndarray, own: Sequence[type[Node]] = ()) -> CompiledGraph:
+    """The module of a spec text, fitted to a cube [B,H,W,C]."""
+    module = build_module(typed(text, own))
     module.bind(cube.shape[-1])
     fit_module(module, cube)
     return module
@@ -61,7 +75,7 @@ def fit_module(module: CompiledGraph, cube: np.ndarray) -> None:
             ports = (ports,) if isinstance(ports, str) else ports
             refs = [ref for port in ports for ref in node.inputs[port]]
             with torch.no_grad():
-                values = module.evaluate(exact, set(refs))
+                values = copy.deepcopy(module).double().evaluate(exact, set(refs))
             joined = np.concatenate([values[ref].numpy() for ref in refs], axis=-1)
             accumulator = ACCUMULATORS[instance.measured.kind]()
             accumulator.update(joined.reshape(-1, joined.shape[-1]))
