@@ -27,7 +27,7 @@ class RXGlobal(Node):
     cube = In("float32[B,H,W,C]", "spectra, any unit")
     scores = Out("float32[B,H,W,1]", "squared Mahalanobis distance, unitless, >= 0", unit="scores")
     eps: float = Param(
-        1e-6, "smallest deviation resolved, relative to the typical one; the ridge is its square", gt=0, lt=1
+        1e-5, "smallest deviation resolved, relative to the typical one; the ridge is its square", gt=0, lt=1
     )
     trainable_stats: bool = Param(False, "let phase 2 move mu and the whitening matrix")
     cache_inverse: bool = Param(True, "accepted for compatibility; the whitening matrix is always kept")
@@ -77,7 +77,7 @@ class RXPerBatch(Node):
     cube = In("float32[B,H,W,C]", "spectra, any unit")
     scores = Out("float32[B,H,W,1]", "squared Mahalanobis distance, unitless, >= 0", unit="scores")
     eps: float = Param(
-        1e-6, "smallest deviation resolved, relative to the typical one; the ridge is its square", gt=0, lt=1
+        1e-5, "smallest deviation resolved, relative to the typical one; the ridge is its square", gt=0, lt=1
     )
 
     def forward(self, cube: Any) -> Any:
