@@ -70,9 +70,8 @@ def replay(
             got = dict(run(case.cube))
             measured = compare_outputs(case.expected, got, tolerance)
             results.append({"target": target, "case": case.name, "outputs": [m.to_json() for m in measured]})
-            relative = max(
-                relative, *(_relative(case.expected[n], got[n]) for n in case.expected if n in got)
-            )
+            found = [_relative(case.expected[name], got[name]) for name in case.expected if name in got]
+            relative = max([relative, *found])
             flipped += sum(m.differing for m in measured if _counted(case.expected.get(m.output)))
     return {
         "reference": "float64 evaluation of the graph as its nodes spell it",
@@ -114,6 +113,8 @@ def _relative(reference: NDArray[Any], value: NDArray[Any]) -> float:
     if _counted(reference) or reference.shape != value.shape or not finite.any():
         return 0.0
     exact = reference[finite]
+    if not np.isfinite(value[finite]).all():
+        return float("inf")
     scale = np.maximum(np.abs(exact), np.sqrt(np.mean(exact**2)))
     difference = np.abs(value[finite] - exact)
     return float(np.divide(difference, scale, out=np.zeros_like(scale), where=scale > 0).max())
