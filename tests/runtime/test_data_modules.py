@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from cuvisc.runtime import CubeFiles, GraphDataModule, IndianPines, LentilsAnomaly
+from cuvisc.runtime import CubeFiles, GraphDataModule, IndianPines
 from cuvisc.runtime.data.datamodule import EpochOrder
 from cuvisc.schema.errors import DataError
 
@@ -255,35 +255,3 @@ def test_a_mask_of_another_size_is_answered_when_it_is_read(folder: Path) -> Non
     with pytest.raises(DataError) as caught:
         list(CubeFiles(train="a.npz").train_dataloader())
     assert str(caught.value) == "a.npz: `mask` has the shape (6, 4); (4, 6) goes with the cube"
-
-
-def test_lentils_are_frames_by_the_number_of_their_file(folder: Path) -> None:
-    for number in (0, 1, 2, 7):
-        scene(f"Lentils_{number:03}.npz", mask=np.eye(4, 6))
-    scene("README.npz")
-
-    def names(loader: Any) -> list[str]:
-        return sorted(name for batch in loader for name in batch["name"])
-
-    module = LentilsAnomaly(data_dir=".", val_ids=[1], test_ids=[7], batch_size=2)
-    assert names(module.train_dataloader()) == ["Lentils_000", "Lentils_002"]
-    assert names(module.val_dataloader()) == ["Lentils_001"]
-    assert names(module.test_dataloader()) == ["Lentils_007"]
-    with pytest.raises(DataError) as caught:
-        LentilsAnomaly(data_dir=".", train_ids=[0, 3, 9]).train_dataloader()
-    assert str(caught.value) == "LentilsAnomaly: . has no frame 3, 9; it has 0-2, 7"
-
-
-def test_lentils_that_are_not_there_are_answered_with_what_is_wanted(folder: Path) -> None:
-    with pytest.raises(DataError) as caught:
-        LentilsAnomaly().train_dataloader()
-    assert str(caught.value) == (
-        f"LentilsAnomaly: the folder data/Lentils does not exist (relative to {folder})"
-    )
-    Path("Lentils_000.cu3s").write_bytes(b"")
-    with pytest.raises(DataError) as caught:
-        LentilsAnomaly(data_dir=".").train_dataloader()
-    assert str(caught.value) == (
-        "LentilsAnomaly: . holds no frame such as Lentils_000.npz; Lentils_000.cu3s is in the camera's format: "
-        "write its frames as .npz with the vendor's `cuvis` package"
-    )
