@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.artifact import OutputFacts
-from cuvisc.runtime.data.source import CubeSource, open_array
+from cuvisc.runtime.data.source import CubeSource, read_array
 from cuvisc.runtime.inference import Predictor
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.errors import DataError, SpecError
@@ -189,16 +189,12 @@ def _one_band(name: str, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _read_mask(path: Path, key: str, source: CubeSource) -> Bools:
-    file = open_array(path, key)
-    try:
-        wanted = source.array_shape[:-1]
-        shape = file.shape
-        if shape not in (wanted, (*wanted, 1)):
-            raise DataError(f"{path}: `{key}` has the shape {shape}; one of {wanted} goes with the cube")
-        positive: Bools = file.read_next(source.pixels) > 0
-        return positive
-    finally:
-        file.close()
+    wanted = source.array_shape[:-1]
+    values = read_array(path, key)
+    if values.shape not in (wanted, (*wanted, 1)):
+        raise DataError(f"{path}: `{key}` has the shape {values.shape}; one of {wanted} goes with the cube")
+    positive: Bools = values.reshape(-1) > 0
+    return positive
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from cuvisc.runtime.data.source import CubeSource, MemoryArray, cut, open_array, read_array
+from cuvisc.runtime.data.arrays import MemoryArray
+from cuvisc.runtime.data.opening import open_cube
+from cuvisc.runtime.data.source import CubeSource, cut, read_array
 from cuvisc.schema.errors import DataError
 
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=4, min_side=1, max_side=6)
@@ -157,7 +159,10 @@ def test_a_missing_file_and_an_unknown_format_say_so(tmp_path: Path) -> None:
     assert message(tmp_path / "folder.npz") == f"{tmp_path / 'folder.npz'} is not a file"
     path = tmp_path / "scene.xyz"
     path.write_bytes(b"")
-    assert message(path) == f"{path}: there is no reader for `.xyz` files; there is one for .npy, .npz"
+    assert message(path) == (
+        f"{path}: there is no reader for `.xyz` files; there is one for .bil, .bin, .bip, .bsq, .dat, .h5, .hdf5, .hdr, "
+        ".he5, .img, .mat, .nc, .nc4, .npy, .npz, .png, .raw, .tif, .tiff"
+    )
 
 
 def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
@@ -279,7 +284,7 @@ def test_any_damaged_byte_is_read_or_answered(
 def test_reading_past_nothing_of_a_file_keeps_no_file_open(tmp_path: Path) -> None:
     path = tmp_path / "cube.npz"
     np.savez_compressed(path, cube=np.zeros((2, 2, 3)))
-    file = open_array(path, "cube")
+    file = open_cube(path, "cube").file
     file.close()
     with pytest.raises(DataError):
         file.read_next(1)

@@ -1,38 +1,30 @@
 """A cube on disk or in memory as a sequence of pixel blocks, in constant memory. NumPy only, never torch.
 
-`open_array` finds the reader by the file's suffix; `CubeSource` gives the array the shape [B,H,W,C] and cuts it.
+`CubeSource` gives the array the shape [B,H,W,C] and cuts it; how the file stores it is its reader's affair.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
-import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cuvisc.runtime.data import readers
+from cuvisc.runtime.data.arrays import ArrayFile, MemoryArray, Opened, SlicedFile
+from cuvisc.runtime.data.facts import CubeFacts
+from cuvisc.runtime.data.opening import open_cube, read_array
 from cuvisc.schema.errors import DataError
 
+__all__ = ["Block", "CubeSource", "cut", "read_array"]
+
 _NUMERIC = "uif"
-
-
-class ArrayFile(Protocol):
-    """One array of a file, as a reader opens it."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    def read_next(self, count: int) -> NDArray[Any]:
-        """The next `count` items in C order, flat; raises :class:`DataError` when the file ends early."""
-
-    def close(self) -> None:
-        """Let go of the file."""
+# What a window of a file may take in memory; a grain larger than that is read whole up to the second limit.
+_WINDOW_BYTES = 2**25
+_GRAIN_BYTES = 2**28
 
 
 class Block(NamedTuple):
@@ -55,68 +47,60 @@ def cut(shape: tuple[int, int, int, int], pixels: int) -> Iterator[Block]:
 
     Whole rows where a row fits, parts of one row where it does not.
     """
-    images, height, width, _ = shape
+    for image in range(shape[0]):
+        yield from cut_block(Block(image, 0, shape[1], 0, shape[2]), pixels)
+
+
+def cut_block(whole: Block, pixels: int) -> Iterator[Block]:
+    """Blocks of at most `pixels` pixels that cover a block in C order."""
+    width = whole.right - whole.left
     rows, columns = max(1, pixels // max(width, 1)), min(width, pixels)
+    for top in range(whole.top, whole.bottom, rows):
+        bottom = min(top + rows, whole.bottom)
+        for left in range(whole.left, whole.right, columns):
+            yield Block(whole.image, top, bottom, left, min(left + columns, whole.right))
+
+
+def windows(shape: tuple[int, int, int, int], grain: tuple[int, int], pixel_bytes: int) -> Iterator[Block]:
+    """Windows of whole grains (rows, columns) that fit in memory and cover [B,H,W,C], row by row of windows."""
+    images, height, width, _ = shape
+    budget = max(1, _WINDOW_BYTES // pixel_bytes)
+    rows, columns = min(grain[0], height), min(grain[1], width)
+    if rows * columns * pixel_bytes > _GRAIN_BYTES:
+        rows = max(1, _GRAIN_BYTES // (columns * pixel_bytes))
+        columns = min(columns, max(1, _GRAIN_BYTES // pixel_bytes))
+    columns = min(width, max(1, budget // (rows * columns)) * columns)
+    if columns == width:
+        rows = min(height, max(1, budget // (rows * width)) * rows)
     for image in range(images):
         for top in range(0, height, rows):
-            bottom = min(top + rows, height)
             for left in range(0, width, columns):
-                yield Block(image, top, bottom, left, min(left + columns, width))
-
-
-class MemoryArray:
-    """An array in memory or mapped into it, any order and byte order, as an :class:`ArrayFile`."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self.shape, self.dtype = array.shape, array.dtype
-        self._flat = array.reshape(-1) if array.flags.c_contiguous else None
-        self._array = array
-        self._position = 0
-
-    def read_next(self, count: int) -> NDArray[Any]:
-        """The next items, without a copy where the array is in C order."""
-        start, self._position = self._position, self._position + count
-        if self._flat is not None:
-            return self._flat[start : self._position]
-        return self._gather(start, self._position)
-
-    def close(self) -> None:
-        """Nothing to let go of: the mapping ends with the last array that reads it."""
-
-    def _gather(self, start: int, stop: int) -> NDArray[Any]:
-        """Items start:stop in C order, reading only the slices of the first axis that hold them."""
-        inner = math.prod(self.shape[1:])
-        if self._array.ndim > 1 and inner > stop - start:
-            first = start // inner
-            if (stop - 1) // inner == first:
-                part = MemoryArray(self._array[first])
-                part._position = start - first * inner
-                return part.read_next(stop - start)
-        first, last = start // inner, -(-stop // inner)
-        return self._array[first:last].reshape(-1)[start - first * inner : stop - first * inner]
+                yield Block(image, top, min(top + rows, height), left, min(left + columns, width))
 
 
 class CubeSource:
-    """A cube [B,H,W,C], [H,W,C] or [N,C] (spectra) read block by block, once, from start to end."""
+    """A cube [B,H,W,C], [H,W,C] or [N,C] (spectra) read block by block, once."""
 
-    def __init__(self, file: ArrayFile, name: str) -> None:
-        self._file = file
+    def __init__(self, opened: Opened, name: str) -> None:
+        self._file = opened.file
+        self.facts = opened.facts
         self.name = name
-        self.array_shape = file.shape
-        self.shape = _as_images(file.shape, name)
-        if file.dtype.kind not in _NUMERIC or file.dtype.itemsize > 8:
-            raise DataError(f"{name} holds {file.dtype}; a cube is of whole or floating-point numbers")
-        self.dtype = file.dtype.newbyteorder("=")
+        self.array_shape = opened.file.shape
+        self.shape = _as_images(self.array_shape, name)
+        dtype = opened.file.dtype
+        if dtype.kind not in _NUMERIC or dtype.itemsize > 8:
+            raise DataError(f"{name} holds {dtype}; a cube is of whole or floating-point numbers")
+        self.dtype = dtype.newbyteorder("=")
 
     @classmethod
-    def open(cls, path: Path, key: str = "cube") -> CubeSource:
-        """Open a file by its suffix; raises :class:`DataError`."""
-        return cls(open_array(path, key), str(path))
+    def open(cls, path: Path, key: str | None = None) -> CubeSource:
+        """Open a file by its format; `key` names the array where it holds several. Raises :class:`DataError`."""
+        return cls(open_cube(path, key), str(path))
 
     @classmethod
     def of(cls, array: NDArray[Any], name: str = "the cube") -> CubeSource:
         """An array in memory."""
-        return cls(MemoryArray(array), name)
+        return cls(Opened(CubeFacts("memory", array.shape, array.dtype), MemoryArray(array)), name)
 
     @property
     def pixels(self) -> int:
@@ -124,15 +108,32 @@ class CubeSource:
         return math.prod(self.shape[:3])
 
     def blocks(self, pixels: int) -> Iterator[tuple[Block, NDArray[Any]]]:
-        """Every block with its values [rows, columns, C]: native byte order, contiguous, aligned."""
-        bands = self.shape[3]
-        for block in cut(self.shape, pixels):
-            try:
-                values = self._file.read_next(block.pixels * bands)
-                shaped = values.reshape(block.bottom - block.top, block.right - block.left, bands)
-                yield block, np.require(shaped, self.dtype, ["C_CONTIGUOUS", "ALIGNED"])
-            except MemoryError as error:
-                raise DataError(f"{self.name}: {block.pixels} pixels at once do not fit in memory") from error
+        """Every block with its values [rows, columns, C]: native byte order, contiguous, aligned.
+
+        Arrays in memory and files read from start to end give their blocks in C order; others window by window, so
+        that every part of the file is read once.
+        """
+        try:
+            if isinstance(self._file, SlicedFile):
+                yield from self._sliced(self._file, pixels)
+            else:
+                yield from self._sequence(self._file, pixels)
+        except MemoryError as error:
+            raise DataError(f"{self.name}: {pixels} pixels at once do not fit in memory") from error
+
+    def bands(self, chosen: tuple[int, ...], step: int = 1) -> NDArray[Any]:
+        """Some bands of the first image as [rows, columns, bands], every `step`-th row and column."""
+        height, width = self.shape[1:3]
+        rows, columns = -(-height // step), -(-width // step)
+        picture = np.empty((rows, columns, len(chosen)), self.dtype)
+        for block, values in self.blocks(max(width, _WINDOW_BYTES // (self.shape[3] * self.dtype.itemsize))):
+            if block.image:
+                break
+            top, left = -block.top % step, -block.left % step
+            part = values[top::step, left::step][..., chosen]
+            row, column = (block.top + top) // step, (block.left + left) // step
+            picture[row : row + part.shape[0], column : column + part.shape[1]] = part
+        return picture
 
     def close(self) -> None:
         """Let go of the file."""
@@ -146,36 +147,42 @@ class CubeSource:
     ) -> None:
         self.close()
 
+    def _sequence(self, file: ArrayFile, pixels: int) -> Iterator[tuple[Block, NDArray[Any]]]:
+        bands = self.shape[3]
+        for block in cut(self.shape, pixels):
+            shape = (block.bottom - block.top, block.right - block.left, bands)
+            yield block, self._prepared(file.read_next(block.pixels * bands).reshape(shape))
 
-def open_array(path: Path, key: str) -> ArrayFile:
-    """Open one array of a file with the reader of its suffix; raises :class:`DataError`."""
-    known: dict[str, ModuleType] = {}
-    for info in pkgutil.iter_modules(readers.__path__):
-        reader = importlib.import_module(f"{readers.__name__}.{info.name}")
-        known.update(dict.fromkeys(getattr(reader, "SUFFIXES", ()), reader))
-    reader_of_suffix = known.get(path.suffix.lower())
-    if reader_of_suffix is None:
-        kind = f"`{path.suffix}` files" if path.suffix else "files without a suffix"
-        raise DataError(f"{path}: there is no reader for {kind}; there is one for {', '.join(sorted(known))}")
-    if not path.is_file():
-        raise DataError(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
-    try:
-        opened: ArrayFile = reader_of_suffix.open_array(path, key)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    return opened
+    def _sliced(self, file: SlicedFile, pixels: int) -> Iterator[tuple[Block, NDArray[Any]]]:
+        _, height, width, bands = self.shape
+        if pixels >= height * width:
+            parts: Iterator[Block] = cut(self.shape, height * width)
+        else:
+            parts = windows(self.shape, self._grain(file), bands * self.dtype.itemsize)
+        for window in parts:
+            values = file.read(self._box(window))
+            values = values.reshape(window.bottom - window.top, window.right - window.left, bands)
+            for block in cut_block(window, pixels):
+                rows = slice(block.top - window.top, block.bottom - window.top)
+                columns = slice(block.left - window.left, block.right - window.left)
+                yield block, self._prepared(values[rows, columns])
 
+    def _grain(self, file: SlicedFile) -> tuple[int, int]:
+        """Grain in rows and columns."""
+        axes = len(file.shape)
+        return (file.grain[0], 1) if axes == 2 else (file.grain[axes - 3], file.grain[axes - 2])
 
-def read_array(path: Path, key: str) -> NDArray[Any]:
-    """A whole array in memory, native byte order; raises :class:`DataError`."""
-    file = open_array(path, key)
-    try:
-        flat = file.read_next(math.prod(file.shape))
-        return np.array(flat, dtype=file.dtype.newbyteorder("=")).reshape(file.shape)
-    except MemoryError as error:
-        raise DataError(f"{path}: `{key}` {file.shape} does not fit in memory") from error
-    finally:
-        file.close()
+    def _box(self, block: Block) -> tuple[slice, ...]:
+        rows, columns = slice(block.top, block.bottom), slice(block.left, block.right)
+        bands = slice(0, self.shape[3])
+        return {
+            4: (slice(block.image, block.image + 1), rows, columns, bands),
+            3: (rows, columns, bands),
+            2: (rows, bands),
+        }[len(self.array_shape)]
+
+    def _prepared(self, values: NDArray[Any]) -> NDArray[Any]:
+        return np.require(values, self.dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
 def _as_images(shape: tuple[int, ...], name: str) -> tuple[int, int, int, int]:

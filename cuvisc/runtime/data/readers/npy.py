@@ -8,7 +8,8 @@ from typing import IO, Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
-from cuvisc.runtime.data.source import ArrayFile, MemoryArray
+from cuvisc.runtime.data.arrays import ArrayFile, MemoryArray, Opened
+from cuvisc.runtime.data.facts import CubeFacts
 from cuvisc.schema.errors import DataError
 
 SUFFIXES = (".npy",)
@@ -28,6 +29,11 @@ class Header(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of the values."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def native(self) -> np.dtype[Any]:
+        """The dtype in this machine's byte order."""
+        return self.dtype.newbyteorder("=")
 
 
 def read_header(stream: IO[bytes], name: str) -> Header:
@@ -49,12 +55,12 @@ def read_header(stream: IO[bytes], name: str) -> Header:
     return header
 
 
-def open_array(path: Path, key: str) -> ArrayFile:
+def open_cube(path: Path, key: str | None) -> Opened:
     """Map the file; the key means nothing for a file of one array."""
     with path.open("rb") as stream:
         header = read_header(stream, str(path))
     check_size(path.stat().st_size, header, str(path))
-    return map_array(path, header, header.size)
+    return Opened(CubeFacts("npy", header.shape, header.native), map_array(path, header, header.size))
 
 
 def check_size(size: int, header: Header, name: str) -> None:

@@ -18,8 +18,10 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from cuvisc.runtime.data.arrays import ArrayFile, Opened
+from cuvisc.runtime.data.band_axis import BandFacts
+from cuvisc.runtime.data.facts import CubeFacts
 from cuvisc.runtime.data.readers.npy import Header, check_size, map_array, read_header
-from cuvisc.runtime.data.source import ArrayFile
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.errors import DataError
 
@@ -37,16 +39,27 @@ _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _DEFLATE_LIMIT = 1032 + 1  # deflate cannot compress further than 1032 to 1
 _CHUNK = 2**17
+_WAVELENGTHS = "wavelengths"
+_MOST_BANDS = 2**20
 
 
-def open_array(path: Path, key: str) -> ArrayFile:
-    """Open the member `key`; raises :class:`DataError`."""
+def open_cube(path: Path, key: str | None) -> Opened:
+    """Open the member `key` or `cube`; centres of the bands, in nanometres, are a member `wavelengths`."""
+    key = key or "cube"
     try:
         archive = zipfile.ZipFile(path)
     except _DAMAGE as error:
         raise DataError(f"{path} is damaged: it is not a .npz archive") from error
     try:
-        return _open_member(path, archive, _find(path, archive, key))
+        header, file = _open_member(path, archive, _find(path, archive, key))
+        known = BandFacts(str(path), header.shape[-1] if header.shape else 0)
+        centers = None
+        if len(header.shape) > 2 and _WAVELENGTHS in _keys(archive) and key != _WAVELENGTHS:
+            centers = known.nanometres(_vector(path, archive, _WAVELENGTHS), "nm", _WAVELENGTHS)
+        facts = CubeFacts(
+            "npz", header.shape, header.native, key, wavelengths=centers, warnings=tuple(known.warnings)
+        )
+        return Opened(facts, file)
     except _DAMAGE as error:
         _damaged(path, key, error)
     finally:
@@ -78,7 +91,15 @@ def _find(path: Path, archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
     return found[0]
 
 
-def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> ArrayFile:
+def _vector(path: Path, archive: zipfile.ZipFile, key: str) -> list[float]:
+    header, file = _open_member(path, archive, _find(path, archive, key))
+    try:
+        return [float(value) for value in file.read_next(min(math.prod(header.shape), _MOST_BANDS))]
+    finally:
+        file.close()
+
+
+def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[Header, ArrayFile]:
     name = f"{path}: `{member.filename.removesuffix('.npy')}`"
     if member.flag_bits & _ENCRYPTED:
         raise DataError(f"{name} is encrypted")
@@ -94,9 +115,9 @@ def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
     check_size(member.file_size, header, name)
     if member.compress_type == zipfile.ZIP_STORED:
         offset = _stored_at(path, member, name)
-        return map_array(path, header, offset + header.size)
+        return header, map_array(path, header, offset + header.size)
     compressed = CompressedArray(path, member.filename, header, name)
-    return compressed.spooled() if header.fortran and len(header.shape) > 1 else compressed
+    return header, compressed.spooled() if header.fortran and len(header.shape) > 1 else compressed
 
 
 def _stored_at(path: Path, member: zipfile.ZipInfo, name: str) -> int:
