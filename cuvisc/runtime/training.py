@@ -167,7 +167,8 @@ class _Running:
                 [self.best, EpochLines()],
             )
             self.folder.record(device=str(trainer.strategy.root_device), epochs=self.epochs)
-            self.reporters.setup({"name": self.folder.facts.get("name", ""), "spec": spec.to_dict()})
+            named = {"name": self.folder.facts.get("name", ""), "spec": spec.to_dict()}
+            self.reporters.setup({**named, "training": config.to_dict(), "graph": self.session.graph})
             try:
                 self._run_phases(trainer)
             finally:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from monitored_run import EPOCHS, HEIGHT, WIDTH, red_figure, train_with
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.plugins.hparams import metadata
 
 from cuvisc.runtime import TensorBoardMonitor
-from tests.monitored_run import EPOCHS, HEIGHT, WIDTH, red_figure, train_with
 
 OPTIONS = {"images": 0, "scalars": 0, "histograms": 0}
 

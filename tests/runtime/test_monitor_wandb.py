@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from monitored_run import EPOCHS, HEIGHT, WIDTH, red_figure, train_with
 from PIL import Image
 from wandb.proto.wandb_internal_pb2 import Record
 
 from cuvisc.runtime import WandBMonitor
 from cuvisc.runtime.monitors.wandb import asked_mode, why_not_online
-from tests.monitored_run import EPOCHS, HEIGHT, WIDTH, red_figure, train_with
 
 KEY = "local-" + "5ec2e7" * 7
 BLOCK, RECORD_HEAD, FILE_HEAD = 32768, 7, 7
