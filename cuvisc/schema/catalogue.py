@@ -6,10 +6,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from cuvisc.schema.plugins import (
+    Plugin,
+    PluginError,
+    find_plugins,
+    import_header,
+    read_header,
+    with_definitions,
+)
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -35,20 +44,56 @@ _ALIAS_ROOTS = ("cuvis_ai.", "cuvisc.")
 
 
 class Catalogue:
-    """The registered types of one JSON Schema, by kind and name."""
+    """The registered types of one JSON Schema, by kind and name, and those that installed packages add.
 
-    def __init__(self, schema: Json) -> None:
+    A package that ships its header is read at once, any other only when a spec names a type that nobody else knows.
+    `problems` says which packages could not be read, and why.
+    """
+
+    def __init__(self, schema: Json, plugins: Iterable[Plugin] = ()) -> None:
         self.schema = schema
+        self.problems: list[str] = []
         self._entries: dict[str, dict[str, Json]] = {kind: {} for kind in KIND_NAMES}
         self._targets: dict[tuple[str, str], str] = {}
-        for definition in schema.get("$defs", {}).values():
+        self._without_header: list[Plugin] = []
+        self._register(schema.get("$defs", {}))
+        for plugin in plugins:
+            if plugin.header is None:
+                self._without_header.append(plugin)
+            else:
+                self._add(plugin, read_header)
+
+    def _register(self, definitions: Json) -> None:
+        for definition in definitions.values():
             facts = definition.get("x-cuvisc")
             if facts is None:
                 continue
             kind, name = facts["kind"], facts["name"]
             self._entries.setdefault(kind, {})[name] = definition
-            for alias in facts.get("aliases", ()):
-                self._targets[kind, alias] = name
+            for alias in (*facts.get("aliases", ()), facts.get("implementation", "").replace(":", ".")):
+                self._targets.setdefault((kind, alias), name)
+
+    def _add(self, plugin: Plugin, read: Callable[[Plugin], Json]) -> None:
+        """Add what a package declares; a name that is taken stays with who had it first."""
+        try:
+            definitions = read(plugin)
+        except (PluginError, OSError) as error:
+            self.problems.append(f"the types of `{plugin.package}` are left out: {error}")
+            return
+        taken = [key for key in definitions if self.definition(*key.split(".", 1)) is not None]
+        if taken:
+            names = ", ".join(key.split(".", 1)[1] for key in taken)
+            self.problems.append(f"`{plugin.package}` declares {names} once more: that is left out")
+        added = {key: definition for key, definition in definitions.items() if key not in taken}
+        self._register(added)
+        self.schema = with_definitions(self.schema, added)
+
+    def complete(self) -> bool:
+        """Import the packages without a header for what they declare; whether there were any left to import."""
+        waiting, self._without_header = self._without_header, []
+        for plugin in waiting:
+            self._add(plugin, import_header)
+        return bool(waiting)
 
     def definition(self, kind: str, name: str) -> Json | None:
         """The JSON Schema of one type's entries, None when there is no such type."""
@@ -75,9 +120,15 @@ class Catalogue:
     def resolve_target(self, kind: str, text: str) -> str | None:
         """The registered name that a `type` or `_target_` text means, None when it means none.
 
-        A plain name, a listed alias, or a dotted path under `cuvis_ai` or `cuvisc` that ends in a registered
-        name. This is a lookup in a table; nothing is ever imported.
+        A plain name, a listed alias, the place of its implementation, or a dotted path under `cuvis_ai` or
+        `cuvisc` that ends in a registered name. This is a lookup in a table; what is named is never imported.
         """
+        found = self._find_target(kind, text)
+        if found is None and not self.kinds_of(text.rpartition(".")[2]) and self.complete():
+            return self._find_target(kind, text)
+        return found
+
+    def _find_target(self, kind: str, text: str) -> str | None:
         entries = self._entries.get(kind, {})
         if text in entries:
             return text
@@ -99,5 +150,5 @@ class Catalogue:
 
 @cache
 def load() -> Catalogue:
-    """The catalogue that is shipped with cuvisc."""
-    return Catalogue(json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    """The catalogue that is shipped with cuvisc, and what installed packages add to it."""
+    return Catalogue(json.loads(SCHEMA_PATH.read_text(encoding="utf-8")), find_plugins())

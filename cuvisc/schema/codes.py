@@ -231,6 +231,12 @@ CODES: Mapping[str, Code] = {
         "data does not fit the graph",
         "The data has another number of bands, or another dtype, than declared.",
     ),
+    "W106": Code(
+        "package of types left out",
+        "An installed package announces types (entry-point group `cuvisc.nodes`), but its header is damaged, "
+        "it cannot be imported, or it declares a type that exists already. Specs that do not use its types "
+        "are fine.",
+    ),
     "W301": Code("value is never used", "No leaf, output or node reads what this node computes."),
     "W302": Code("nothing to train", "There is a loss, but no trainable node upstream of it."),
     "W303": Code(

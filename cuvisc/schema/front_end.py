@@ -119,6 +119,8 @@ def _check(
 
     resolved = resolve(document.root, os.environ if environment is None else environment, diagnostics)
     root = check_conformance(document, resolved, catalogue, diagnostics)
+    for problem in catalogue.problems:
+        diagnostics.warning("W106", problem, None)
     if diagnostics.has_errors:
         return None, diagnostics
     return build_spec(document, root, catalogue, diagnostics), diagnostics

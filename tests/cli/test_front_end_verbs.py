@@ -115,7 +115,7 @@ def test_nodes_shows_one_type(cuvisc: Cuvisc) -> None:
     for piece in (
         "RXGlobal  (node)",
         "\nparameters\n",
-        ", default 1e-06",
+        "a number > 0 and < 1, default ",
         "float32[B,H,W,1]",
         "scores",
     ):

@@ -1,0 +1,120 @@
+"""What `cuvisc init` writes validates as it is; `cuvisc schema --install` leaves everybody else's settings alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cli_runs
+import pytest
+
+from cuvisc.cli.init import Template
+
+Cuvisc = Callable[..., cli_runs.Run]
+
+
+@pytest.fixture
+def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
+
+
+@pytest.mark.parametrize("template", list(Template))
+def test_every_template_validates_without_a_warning(cuvisc: Cuvisc, template: str) -> None:
+    assert cuvisc("init", template) == (0, f"{template}.yaml\n", "")
+    found = cuvisc("validate", f"{template}.yaml")
+    assert (found.code, found.err) == (0, "")
+    text = Path(f"{template}.yaml").read_text()
+    assert f"cuvisc validate {template}.yaml" in text
+    assert cuvisc("init", template, "-o", "-").out == text
+
+
+def test_the_data_of_ones_own_that_a_template_suggests_validates_too(cuvisc: Cuvisc) -> None:
+    lines = cuvisc("init", "rx", "-o", "-").out.splitlines()
+    own = [
+        line.removeprefix("# ") if line.startswith("# datamodule:") else line
+        for line in lines
+        if not line.startswith("datamodule:")
+    ]
+    Path("own.yaml").write_text("\n".join(own))
+    assert "CubeFiles" in "\n".join(line for line in own if not line.startswith("#"))
+    assert cuvisc("validate", "own.yaml").code == 0
+
+
+def test_nothing_is_overwritten_unasked(cuvisc: Cuvisc) -> None:
+    assert cuvisc("init", "rx", "-o", "specs/mine.yaml") == (0, "specs/mine.yaml\n", "")
+    Path("specs/mine.yaml").write_text("mine")
+    assert cuvisc("init", "rx", "-o", "specs/mine.yaml") == (
+        2,
+        "",
+        "error: specs/mine.yaml exists already; --force replaces it, -o names another file\n",
+    )
+    assert Path("specs/mine.yaml").read_text() == "mine"
+    assert cuvisc("init", "rx", "-o", "specs/mine.yaml", "--force").code == 0
+    assert Path("specs/mine.yaml").read_text() != "mine"
+    assert (
+        cuvisc("init", "rx", "-o", "specs").err
+        == "error: specs exists already; --force replaces it, -o names another file\n"
+    )
+    assert (
+        cuvisc("init", "rx", "-o", "specs", "--force").err
+        == "error: specs cannot be written: Is a directory\n"
+    )
+
+
+def test_install_writes_the_schema_and_the_settings(cuvisc: Cuvisc) -> None:
+    found = cuvisc("schema", "--install")
+    assert (found.code, found.err) == (0, "")
+    assert json.loads(Path(".vscode/settings.json").read_text()) == {
+        "yaml.schemas": {"./.vscode/cuvisc.schema.json": ["specs/**/*.yaml", "**/*.cuvisc.yaml"]}
+    }
+    assert Path(".vscode/cuvisc.schema.json").read_text() == cuvisc("schema").out
+
+
+def test_install_keeps_what_is_there(cuvisc: Cuvisc) -> None:
+    Path(".vscode").mkdir()
+    mine = {
+        "editor.rulers": [80],
+        "yaml.schemas": {"other.json": "*.yml", "./.vscode/cuvisc.schema.json": "a.yaml"},
+    }
+    Path(".vscode/settings.json").write_text(json.dumps(mine))
+    assert ".vscode/settings.json: used for a.yaml\n" in cuvisc("schema", "--install").out
+    assert json.loads(Path(".vscode/settings.json").read_text()) == mine
+
+
+@pytest.mark.parametrize("text", ["// rulers\n{}", "[]", "{,"])
+def test_install_leaves_settings_alone_that_are_not_plain_json(cuvisc: Cuvisc, text: str) -> None:
+    Path(".vscode").mkdir()
+    Path(".vscode/settings.json").write_text(text)
+    assert cuvisc("schema", "--install") == (
+        2,
+        "",
+        (
+            "error: .vscode/settings.json is not plain JSON, so it is left alone; add to it: "
+            '"yaml.schemas": {"./.vscode/cuvisc.schema.json": ["specs/**/*.yaml", "**/*.cuvisc.yaml"]}\n'
+        ),
+    )
+    assert Path(".vscode/settings.json").read_text() == text
+    assert not Path(".vscode/cuvisc.schema.json").exists()
+
+
+def test_one_thing_at_a_time(cuvisc: Cuvisc) -> None:
+    assert cuvisc("schema", "--path", "--install") == (
+        2,
+        "",
+        "error: --path, --install and --package are three different things: ask for one\n",
+    )
+
+
+def test_the_header_of_what_is_no_package_of_types(cuvisc: Cuvisc) -> None:
+    assert cuvisc("schema", "--package", "nowhere_at_all") == (
+        2,
+        "",
+        "error: `nowhere_at_all` has no header: No module named 'nowhere_at_all'\n",
+    )
+    assert cuvisc("schema", "--package", "cuvisc.schema") == (
+        2,
+        "",
+        "error: `cuvisc.schema` has no header: `cuvisc.schema` declares no node, leaf, monitor or data module\n",
+    )

@@ -1,0 +1,1 @@
+"""Nodes and leaves that cuvisc does not have."""
