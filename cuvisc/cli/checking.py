@@ -52,9 +52,10 @@ def check_specs(arguments: Sequence[str], format: Format) -> None:
     if format is Format.JSON:
         _print_json(checked)
     elif format is Format.SARIF:
+        from cuvisc import __version__
         from cuvisc.schema.sarif import render_sarif
 
-        print(render_sarif([diagnostics for _, _, diagnostics in checked]))
+        print(render_sarif([diagnostics for _, _, diagnostics in checked], __version__))
     else:
         for path, graph, diagnostics in checked:
             _print(path, graph, diagnostics, format)

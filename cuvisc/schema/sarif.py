@@ -15,13 +15,11 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 Json = dict[str, object]
 
 
-def render_sarif(checked: Iterable[Diagnostics]) -> str:
-    """One log with one run: the findings of several specs, and the rule behind each code that was found."""
-    from cuvisc import __version__
-
+def render_sarif(checked: Iterable[Diagnostics], version: str) -> str:
+    """One log with one run of this version of cuvisc: findings of several specs, and the rule behind each code."""
     found = list(dict.fromkeys(finding for diagnostics in checked for finding in diagnostics))
     codes = sorted({finding.code for finding in found})
-    driver = {"name": "cuvisc", "version": __version__, "rules": [_rule(code) for code in codes]}
+    driver = {"name": "cuvisc", "version": version, "rules": [_rule(code) for code in codes]}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
