@@ -1,0 +1,44 @@
+"""Which pixels of a block hold no data: those whose every band is the file's number for it. NumPy only, never torch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+
+
+class Missing(NamedTuple):
+    """`whole` [rows,columns]: no band has data; `partly`: number of pixels where some bands have none."""
+
+    whole: Bools
+    partly: int
+
+
+def stored_nodata(nodata: float | None, dtype: np.dtype[Any]) -> Any:
+    """The number as the cube's dtype holds it, or None where the dtype cannot."""
+    if nodata is None or (dtype.kind != "f" and not math.isfinite(nodata)):
+        return None
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return dtype.type(nodata)
+    limits = np.iinfo(dtype)
+    return dtype.type(int(nodata)) if nodata == int(nodata) and limits.min <= nodata <= limits.max else None
+
+
+def values_without_data(spectra: NDArray[Any], nodata: Any) -> Bools:
+    """Values that are the number for none; `nodata` as `stored_nodata` gives it."""
+    found: Bools = np.isnan(spectra) if nodata != nodata else spectra == nodata
+    return found
+
+
+def find_missing(spectra: NDArray[Any], nodata: Any) -> Missing | None:
+    """The pixels of a block [rows,columns,C] without data; None where the file has no number for it."""
+    if nodata is None:
+        return None
+    counts = np.count_nonzero(values_without_data(spectra, nodata), axis=-1)
+    whole = counts == spectra.shape[-1]
+    return Missing(whole, int(np.count_nonzero(counts)) - int(np.count_nonzero(whole)))
