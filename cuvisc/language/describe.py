@@ -116,6 +116,7 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             "state": {name: {"type": s.type, "doc": s.doc} for name, s in cls.declaration.state.items()},
             "statistics": choice_to_json(cls.statistics, _statistic),
             "mapping": choice_to_json(cls.mapping, lambda mapping: mapping),
+            "opening": choice_to_json(cls.opening, lambda opening: opening),
             "constraints": [list(constraint) for constraint in cls.constraints],
             "trainable": choice_to_json(
                 Choose(cls.trained_by, {True: True}, otherwise=None), lambda fact: fact

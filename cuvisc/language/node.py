@@ -35,6 +35,7 @@ class Node(Declared, nn.Module):
 
     ``statistics``  what phase 1 must measure, of one of the node's inputs;
     ``mapping``     how the output depends on the input once fitted: ``diagonal`` (band by band), ``affine``, or None;
+    ``opening``     where that is None, the affine map that the body begins with: what comes before folds into it;
     ``trained_by``  the name of the boolean parameter that makes the trainable state move in phase 2;
     ``constraints`` such as ``(("n_components", "<=", "C"),)``;
     ``targets``     export targets the node cannot be expressed in, with the reason.
@@ -43,6 +44,7 @@ class Node(Declared, nn.Module):
     kind: ClassVar[str] = "node"
     statistics: ClassVar[Statistic | Choose[Statistic | None] | None] = None
     mapping: ClassVar[Mapped | Choose[Mapped]] = None
+    opening: ClassVar[Mapped | Choose[Mapped]] = None
     trained_by: ClassVar[str | None] = None
     constraints: ClassVar[tuple[tuple[str, str, str], ...]] = ()
     targets: ClassVar[Mapping[str, str]] = {}

@@ -36,6 +36,7 @@ class RXGlobal(Node):
         "float64[C,C]", "A with A A^T = (S + r I)^-1, upper triangular when fitted", trainable=True
     )
     statistics = Moments(of="cube")
+    opening = "affine"
     trained_by = "trainable_stats"
 
     def solve(self, measured: Result | None) -> Fitted:

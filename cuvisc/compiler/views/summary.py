@@ -12,6 +12,7 @@ from functools import cached_property
 from cuvisc.compiler.gradients import losses, trained_nodes
 from cuvisc.compiler.graph import INPUT, TypedGraph, TypedLeaf, TypedNode, TypedPort, ValueRef
 from cuvisc.compiler.plan import Plan, plan_statistics
+from cuvisc.language.choose import read_choice
 from cuvisc.schema.spec import thaw
 
 
@@ -56,21 +57,38 @@ class Summary:
 
     @property
     def folds(self) -> tuple[tuple[str, ...], ...]:
-        """Chains of nodes whose declared mappings compose into one affine map, as far as an export keeps them."""
+        """Chains of nodes that an export makes one affine map of, as far as their declarations tell.
+
+        A map that works band by band folds into every map that reads it, any other into its only reader, and none
+        where the composed matrix would be larger than both. The last of a chain may only begin with a map.
+        """
         chains = (
-            self._chain(node) for node in self.graph.nodes if self._maps(node) and not self._folds(node)
+            chain
+            for node in self.graph.nodes
+            if self._begins(node) and not self._folds(node)
+            for chain in [self._chain(node)]
         )
         return tuple(chain for chain in chains if len(chain) > 1)
 
     def _maps(self, node: TypedNode) -> bool:
         return node.id in self.graph.live and node.mapping is not None and len(node.inputs) == 1
 
+    def _begins(self, node: TypedNode) -> bool:
+        """Whether a node is an affine map of its one input, or begins with one."""
+        opening = read_choice(node.entry.get("opening"), node.params)
+        return self._maps(node) or (
+            node.id in self.graph.live and opening is not None and len(node.inputs) == 1
+        )
+
     def _folds(self, node: TypedNode) -> bool:
-        """Whether a node disappears into the one mapped node that reads it."""
+        """Whether a node disappears into the maps that read it."""
         if not self._maps(node) or node.output in self.graph.outputs:
             return False
         readers = [reader for reader in self.graph.readers(node.output) if reader.id in self.graph.live]
-        return len(readers) == 1 and self._maps(readers[0]) and list(readers[0].reads()) == [node.output]
+        into_all = all(self._begins(reader) and list(reader.reads()) == [node.output] for reader in readers)
+        if node.mapping == "diagonal":
+            return into_all and bool(readers)
+        return into_all and len(readers) == 1 and _is_smaller(node, readers[0])
 
     def _chain(self, last: TypedNode) -> tuple[str, ...]:
         chain = [last.id]
@@ -176,6 +194,15 @@ def edges(graph: TypedGraph) -> Iterator[Edge]:
         for port, values in node.inputs.items():
             for value in values:
                 yield Edge(value, node.id, port)
+
+
+def _is_smaller(first: TypedNode, second: TypedNode) -> bool:
+    """Whether the matrix of both maps has no more numbers than the two have; yes where only the data can tell."""
+    given, between = (next(iter(node.input_types.values())).type.dims[-1] for node in (first, second))
+    last = next(iter(second.outputs.values())).type.dims[-1] if second.mapping is not None else between
+    if second.mapping == "diagonal" or not all(isinstance(bands, int) for bands in (given, between, last)):
+        return True
+    return int(given) * int(last) <= int(given) * int(between) + int(between) * int(last)
 
 
 def _port(port: TypedPort) -> dict[str, object]:
