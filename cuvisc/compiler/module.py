@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from cuvisc.compiler.graph import INPUT, INPUT_NODE, TypedGraph, TypedNode, ValueRef
 from cuvisc.language import ops
 from cuvisc.language.choose import read_choice
+from cuvisc.language.declare import ParameterError
 from cuvisc.language.node import Node
 from cuvisc.language.types import TensorType, parse_type
+from cuvisc.schema.errors import SpecError
 from cuvisc.schema.spec import thaw
 
 T = TypeVar("T")
@@ -106,12 +108,18 @@ class CompiledGraph(nn.Module):
 
 
 def build_module(graph: TypedGraph, instances: Mapping[str, Node] | None = None) -> CompiledGraph:
-    """Make every node from the class the catalogue registers for its type, or take the given instance."""
+    """Make every node from the class the catalogue registers for its type, or take the given instance.
+
+    Raises :class:`SpecError` for parameters that contradict each other.
+    """
     nodes = dict(instances or {})
     for node in graph.nodes:
         if node.id not in nodes:
             given = {name: thaw(value) for name, value in node.params.items()}
-            nodes[node.id] = load_class(node.entry["implementation"], Node)(**given)
+            try:
+                nodes[node.id] = load_class(node.entry["implementation"], Node)(**given)
+            except ParameterError as error:
+                raise SpecError(f"`nodes.{node.id}`: {error}") from error
     return CompiledGraph(graph, nodes)
 
 
