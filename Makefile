@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cuvisc needs Python 3.11 or newer, found " + sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,monitors,cpu,data,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,monitors,cpu,data,sweep,dev]'
 	@touch $@
 
 demo: $(STAMP)

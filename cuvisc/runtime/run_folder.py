@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class RunFolder:
         sha256 = spec_hash(spec)
         if not is_first():
             return cls(place or Path(os.environ[RUN_DIR_VARIABLE]), writes=False)
-        path = place or _free_place(Path("runs") / _public_name(spec), sha256)
+        path = place or _free_place(Path("runs") / public_name(spec), sha256)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             if not force:
                 raise SpecError(f"{path} exists and is not empty; give --force to write into it")
@@ -61,18 +62,34 @@ class RunFolder:
             raise DataError(f"cannot make the run folder {path}: {error.strerror or error}") from error
         # Processes that a distributed run starts from here write nothing, but look for the folder.
         os.environ[RUN_DIR_VARIABLE] = str(path)
-        versions = {name: metadata.version(name) for name in _PACKAGES}
         folder = cls(path)
         folder.record(
             format=FORMAT,
-            name=_public_name(spec),
+            id=secrets.token_hex(8),
+            name=public_name(spec),
             spec_sha256=sha256,
             cuvisc=cuvisc.__version__,
-            versions={"python": platform.python_version(), **versions},
+            versions=versions(),
             status="running",
             started=_now(),
         )
         return folder
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunFolder:
+        """The folder of a run that was begun; raises :class:`DataError` when there is none."""
+        os.environ[RUN_DIR_VARIABLE] = str(path)
+        return cls(path, writes=is_first(), facts=read_run(path))
+
+    def resume(self, epoch: int, spec: Spec, changes: Sequence[str]) -> None:
+        """Record that the run goes on before this epoch, counted from 0, with a spec that differs by the changes."""
+        for ending in ("ended", "error"):
+            self.facts.pop(ending, None)
+        before = self.facts.get("resumed", [])
+        now = {"epoch": epoch, "time": _now(), "cuvisc": cuvisc.__version__, "versions": versions()}
+        if changes and self.writes:
+            self._change_spec(spec, [f"# from epoch {epoch + 1}: {change}" for change in changes])
+        self.record(status="running", spec_sha256=spec_hash(spec), resumed=[*before, now])
 
     def record(self, **facts: Any) -> None:
         """Add facts and write run.json anew."""
@@ -94,6 +111,14 @@ class RunFolder:
         header = "".join(f"# override: {override}\n" for override in overrides)
         write_text(self.path / SPEC, header + written.rstrip("\n") + "\n")
         write_text(self.path / RESOLVED, resolved)
+
+    def _change_spec(self, spec: Spec, header: Sequence[str]) -> None:
+        try:
+            written = (self.path / SPEC).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.path / SPEC} cannot be read: {error}") from error
+        write_text(self.path / SPEC, "\n".join([*header, written]))
+        write_text(self.path / RESOLVED, dump_yaml(spec.to_dict()))
 
     def write_sample(self, profile: InputProfile) -> None:
         """Write some training pixels, and what phase 1 measured of all of them."""
@@ -153,17 +178,9 @@ def load_source(path: Path) -> Source:
     )
 
 
-def load_module(path: Path) -> CompiledGraph:
-    """The fitted module of a run: its graph from spec.resolved.yaml, its state from the weights.
-
-    Data, monitors and training are left out, so that what they take from the environment need not be there.
-    """
-    from cuvisc.compiler.check import check_graph
-    from cuvisc.compiler.module import build_module
-    from cuvisc.runtime.weights import load_weights
-    from cuvisc.schema.catalogue import load
+def read_spec(path: Path) -> dict[str, Any]:
+    """The spec of a run in its canonical form, as plain data; raises :class:`SpecError`."""
     from cuvisc.schema.diagnostics import Diagnostics
-    from cuvisc.schema.front_end import load_data
     from cuvisc.schema.loader import load_tree
     from cuvisc.schema.reading import read_text
 
@@ -174,8 +191,23 @@ def load_module(path: Path) -> CompiledGraph:
     plain = tree.plain() if tree is not None else None
     if not isinstance(plain, dict):
         raise SpecError(diagnostics=diagnostics)
+    return plain
+
+
+def load_module(path: Path) -> CompiledGraph:
+    """The fitted module of a run: its graph from spec.resolved.yaml, its state from the weights.
+
+    Data, monitors and training are left out, so that what they take from the environment need not be there.
+    """
+    from cuvisc.compiler.check import check_graph
+    from cuvisc.compiler.module import build_module
+    from cuvisc.runtime.weights import load_weights
+    from cuvisc.schema.catalogue import load
+    from cuvisc.schema.front_end import load_data
+
+    plain = read_spec(path)
     kept = {key: plain[key] for key in ("version", "graph", "nodes") if key in plain}
-    spec, diagnostics = load_data(kept, str(file))
+    spec, diagnostics = load_data(kept, str(path / RESOLVED))
     graph = check_graph(spec, load(), diagnostics) if spec is not None else None
     if graph is None:
         raise SpecError(diagnostics=diagnostics)
@@ -194,7 +226,7 @@ def without_secrets(text: str, spec: Spec) -> str:
     return text
 
 
-def _public_name(spec: Spec) -> str:
+def public_name(spec: Spec) -> str:
     """The graph's name as part of a path; `graph` where it comes from the environment."""
     graph = spec.to_dict().get("graph")
     written = str(graph.get("name", "graph")) if isinstance(graph, dict) else "graph"
@@ -211,6 +243,11 @@ def _forget(path: Path) -> None:
     """Remove what would make an old run look like the new one."""
     for name in (RUN, SPEC, RESOLVED, WEIGHTS, SAMPLE):
         (path / name).unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's numbers depend on."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
 
 
 def _now() -> str:
