@@ -74,7 +74,7 @@ class Parameter:
             (self.le, operator.le, "<="),
         ):
             if bound is not None and not holds(value, bound):
-                raise ParameterError(f"{owner}: `{self.name}` must be {sign} {bound:g}, got {value:g}")
+                raise ParameterError(f"{owner}: `{self.name}` must be {sign} {bound:.10g}, got {value:.10g}")
 
 
 def Param(

@@ -4,8 +4,11 @@ from typing import Any
 
 from cuvisc.language import ops
 from cuvisc.language.choose import Choose
-from cuvisc.language.declare import In, Out, Param
+from cuvisc.language.declare import In, Out, Param, ParameterError
 from cuvisc.language.node import Node
+
+_LARGEST_PROBABILITY = 0.9999999
+"""Above this a float32 probability cannot be told from 1, nor its logit from infinity."""
 
 
 class BinaryDecider(Node):
@@ -26,7 +29,16 @@ class BinaryDecider(Node):
     )
     decisions = Out("bool[B,H,W,K]", "true where an anomaly is", unit="decisions")
     threshold: float = Param(0.5, "smallest value that is an anomaly")
-    apply_sigmoid: bool = Param(False, "the input is logits and the threshold a probability")
+    apply_sigmoid: bool = Param(False, "the input is logits, the threshold a probability between 0 and 1")
+    compared = {"threshold": Choose("apply_sigmoid", {True: None}, otherwise="scores|probabilities")}
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        if self.apply_sigmoid and not 0 < self.threshold <= _LARGEST_PROBABILITY:
+            raise ParameterError(
+                f"{type(self).__name__}: with `apply_sigmoid` the threshold is a probability between 0 and 1, "
+                f"got {self.threshold:g}"
+            )
 
     def forward(self, values: Any) -> Any:
         if self.apply_sigmoid:
@@ -42,7 +54,7 @@ class LogitDecider(Node):
 
     values = In("float32[B,H,W,K]", "log odds", unit="logits")
     decisions = Out("bool[B,H,W,K]", "true where an anomaly is", unit="decisions")
-    threshold: float = Param(0.5, "smallest probability that is an anomaly", gt=0, lt=1)
+    threshold: float = Param(0.5, "smallest probability that is an anomaly", gt=0, le=_LARGEST_PROBABILITY)
 
     def forward(self, values: Any) -> Any:
         return ops.at_least(ops.sigmoid(values), self.threshold, setting="threshold")

@@ -29,10 +29,14 @@ def test_logits(make: type[LogitDecider], threshold: float) -> None:
     assert decide(make(threshold=threshold), SPECIAL) == expected.ravel().tolist()
 
 
-@pytest.mark.parametrize("threshold", [0.0, 1.0, -0.5, 2.0])
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 0.99999999, -0.5, 2.0])
 def test_a_threshold_that_is_no_probability(threshold: float) -> None:
-    with pytest.raises(ParameterError, match=r"^LogitDecider: `threshold` must be [<>] [01], got"):
+    with pytest.raises(ParameterError, match=r"^LogitDecider: `threshold` must be (> 0|<= 0\.9999999), got"):
         LogitDecider(threshold=threshold)
+    probability = "^BinaryDecider: with `apply_sigmoid` the threshold is a probability between 0 and 1, got"
+    with pytest.raises(ParameterError, match=probability):
+        BinaryDecider(threshold=threshold, apply_sigmoid=True)
+    assert BinaryDecider(threshold=threshold).threshold == threshold
 
 
 def test_classes() -> None:
