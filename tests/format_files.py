@@ -72,3 +72,17 @@ def write_mat(path: Path, arrays: dict[str, Array], compressed: bool = True) -> 
     """A MAT file of version 5 by SciPy."""
     scipy.io.savemat(path, arrays, do_compression=compressed)
     return path
+
+
+def read_envi(header: str | Path) -> tuple[Array, dict[str, Any]]:
+    """Values [H,W,C] and header of an ENVI pair with `.img` data, by Spectral Python."""
+    image = spectral.io.envi.open(str(header), str(Path(header).with_suffix(".img")))
+    return np.array(image.open_memmap()), image.metadata
+
+
+def read_tiff(path: str | Path) -> Array:
+    """Values [H,W,C] of a GeoTIFF by rasterio, also where it has no place."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as file:
+            return np.moveaxis(file.read(), 0, -1)

@@ -1,10 +1,11 @@
-"""``cuvisc predict``: an artifact and a cube to a file of outputs, without torch."""
+"""``cuvisc predict``: an artifact and cubes to files of outputs, without torch."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,11 @@ from cuvisc.cli.running import (
     warn_of_device,
 )
 
+if TYPE_CHECKING:
+    from cuvisc.runtime.batch import Job
+    from cuvisc.runtime.inference import Predictor
+    from cuvisc.runtime.prediction import Summary
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
@@ -26,53 +32,111 @@ def register(app: typer.Typer) -> None:
         artifact: Annotated[
             Path, typer.Argument(help="Folder that `cuvisc export` wrote.", metavar="ARTIFACT")
         ],
-        input: Annotated[
-            Path, typer.Argument(help="Cube: .npz or .npy, of any numeric dtype.", metavar="INPUT")
+        inputs: Annotated[
+            list[str],
+            typer.Argument(
+                help="Cubes: files (ENVI, GeoTIFF, HDF5, NetCDF 4, MAT, .npy, .npz; FILE::NAME names an array), "
+                "folders, patterns.",
+                metavar="INPUT...",
+            ),
         ],
         output: Annotated[
-            Path, typer.Option("--output", "-o", help="File to write: .npz, an array an output.")
+            Path,
+            typer.Option(
+                "--output",
+                "-o",
+                help="File to write, .npz, .tif or .hdr (with several outputs OUT_node.port.tif); else a folder.",
+            ),
         ],
-        key: Annotated[str, typer.Option("--key", help="Array of the .npz that is the cube.")] = "cube",
+        key: Annotated[str | None, typer.Option("--key", help="Array in the files that is the cube.")] = None,
+        format: Annotated[
+            str | None,
+            typer.Option("--format", help="In a folder: npz, geotiff or envi; default: the input's."),
+        ] = None,
         threshold: Annotated[
             list[str] | None,
             typer.Option("--threshold", help="Move a decision: node=value.", metavar="NODE=VALUE"),
         ] = None,
+        ignore_wavelengths: Annotated[
+            bool, typer.Option("--ignore-wavelengths", help="Do not compare band centres with the model's.")
+        ] = False,
+        resample: Annotated[
+            bool, typer.Option("--resample", help="Interpolate spectra linearly to the model's band centres.")
+        ] = False,
         device: DeviceOption = "auto",
         threads: ThreadsOption = None,
-        force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+        force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+        skip_existing: Annotated[
+            bool, typer.Option("--skip-existing", help="Leave out inputs whose outputs are all there.")
+        ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     ) -> None:
         """Run the whole graph, from the raw cube on, with ONNX Runtime.
 
-        The outputs are named node.port and have the cube's rows and columns.
+        The outputs are named node.port and are on the cube's grid. In a folder, GeoTIFF and ENVI inputs give files of
+        their own format. A cube that cannot be read is reported and the others are done.
 
-        Example: cuvisc predict artifact scene.npz -o scores.npz
+        Example: cuvisc predict artifact scene.hdr -o scores.hdr
         """
-        from cuvisc.runtime.atomic import refuse_existing
-        from cuvisc.runtime.data.source import CubeSource
+        from cuvisc.runtime.batch import plan_jobs
         from cuvisc.runtime.inference import Predictor
-        from cuvisc.runtime.prediction import predict_file
+        from cuvisc.runtime.inputs import find_inputs
+        from cuvisc.schema.errors import DataError, SpecError
 
+        if resample and ignore_wavelengths:
+            raise SpecError("--resample and --ignore-wavelengths exclude each other")
         thresholds = parse_thresholds(threshold or [])
-        refuse_existing(output, force)
+        found = find_inputs(inputs, key)
         predictor = Predictor(artifact, device=device, threads=threads)
+        plan = plan_jobs(found, output, predictor.output_names, format, force, skip_existing)
         warn_of_device(predictor)
-        with CubeSource.open(input, key) as source, progress_bar(source.pixels, "predict") as progress:
-            summary = predict_file(
-                predictor, source, output, thresholds=thresholds, force=force, progress=progress
-            )
-        if summary.non_finite_pixels:
-            warn(
-                f"{summary.non_finite_pixels} of {summary.pixels} pixels have a band that is NaN or infinite; "
-                "they have no score and are never decided for"
-            )
-        if as_json:
-            print(json.dumps(summary.to_json()))
+        options = {
+            "thresholds": thresholds,
+            "ignore": ignore_wavelengths,
+            "resample": resample,
+            "force": force,
+        }
+        if found.single and plan.jobs:
+            summary = _run(predictor, plan.jobs[0], options, "predict")
+            print(json.dumps(summary.to_json()) if as_json else _words(summary))
             return
-        print(
-            f"{summary.pixels} pixels of {summary.bands} bands in {summary.seconds:.3g} s, "
-            f"{summary.mpixels_per_second:.3g} Mpixel/s on {summary.provider}"
-        )
-        for name, shape in summary.outputs.items():
-            print(f"{name}  {'x'.join(map(str, shape))}")
-        print(output)
+        done: list[Summary] = []
+        failed: list[dict[str, str]] = []
+        for number, job in enumerate(plan.jobs, 1):
+            try:
+                done.append(_run(predictor, job, options, f"{number}/{len(plan.jobs)} {job.cube.path.name}"))
+            except DataError as error:
+                failed.append({"input": str(job.cube.path), "error": str(error)})
+                print(f"error: {error}", file=sys.stderr)
+                continue
+            if not as_json:
+                print(f"{done[-1].input} -> {', '.join(dict.fromkeys(done[-1].files.values()))}")
+        skipped = [str(cube.path) for cube in plan.skipped]
+        if as_json:
+            results = [summary.to_json() for summary in done]
+            print(json.dumps({"results": results, "skipped": skipped, "failed": failed}))
+        else:
+            print(f"{len(done)} predicted, {len(skipped)} skipped, {len(failed)} failed")
+        if failed:
+            raise DataError(f"{len(failed)} of {len(plan.jobs)} cubes could not be predicted")
+
+
+def _run(predictor: Predictor, job: Job, options: dict[str, Any], what: str) -> Summary:
+    """One cube, with its warnings."""
+    from cuvisc.runtime.batch import run_job
+
+    with progress_bar(1, what) as progress:
+        summary, warnings = run_job(predictor, job, progress=progress, **options)
+    for warning in warnings:
+        warn(warning)
+    return summary
+
+
+def _words(summary: Summary) -> str:
+    """What was done, for people."""
+    first = (
+        f"{summary.pixels} pixels of {summary.bands} bands in {summary.seconds:.3g} s, "
+        f"{summary.mpixels_per_second:.3g} Mpixel/s on {summary.provider}"
+    )
+    outputs = [f"{name}  {'x'.join(map(str, shape))}" for name, shape in summary.outputs.items()]
+    return "\n".join([first, *outputs, *dict.fromkeys(summary.files.values())])

@@ -55,8 +55,8 @@ def parse_number(text: str) -> float | None:
 
 
 @contextmanager
-def progress_bar(pixels: int, what: str) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr when that is a terminal; yields what to call with the number of finished pixels."""
+def progress_bar(total: float, what: str) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr when that is a terminal; yields what to call with each finished part of the total."""
     if not sys.stderr.isatty():
         yield lambda done: None
         return
@@ -65,5 +65,5 @@ def progress_bar(pixels: int, what: str) -> Iterator[Callable[[int], None]]:
 
     columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=pixels)
+        task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)

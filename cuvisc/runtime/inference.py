@@ -79,7 +79,7 @@ class Predictor:
     def output_shape(self, name: str, block: tuple[int, ...], source: CubeSource) -> tuple[int, ...]:
         """Shape of a whole output, from its shape in one block and the cube's own axes."""
         images, height, width, _ = source.shape
-        if self._is_image(name):
+        if self.is_image(name):
             lead = {4: (images, height, width), 3: (height, width), 2: (height,)}[len(source.array_shape)]
             return (*lead, *block[3:])
         return (images, *block[1:]) if len(source.array_shape) == 4 else tuple(block[1:])
@@ -136,7 +136,8 @@ class Predictor:
             return 2**18
         return min(max(_BLOCK_VALUES // bands, 1024), 2**16)
 
-    def _is_image(self, name: str) -> bool:
+    def is_image(self, name: str) -> bool:
+        """Whether an output has the rows and columns of the cube."""
         dims = next(output.type.dims for output in self.manifest.outputs if output.name == name)
         return dims[:3] == ("B", "H", "W")
 
@@ -174,9 +175,15 @@ class Predictor:
 
 def count_non_finite(spectra: NDArray[Any]) -> int:
     """How many spectra [rows,columns,C] have a band that is NaN or infinite."""
-    if spectra.dtype.kind != "f":
-        return 0
-    flat = spectra.reshape(-1, spectra.shape[-1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        suspect = ~np.isfinite(flat @ np.ones(flat.shape[1], flat.dtype))
-    return int(np.count_nonzero(~np.isfinite(flat[suspect]).all(axis=1)))
+    return int(np.count_nonzero(find_non_finite(spectra)))
+
+
+def find_non_finite(spectra: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which spectra of [rows,columns,C] have a band that is NaN or infinite, as [rows,columns]."""
+    found = np.zeros(spectra.shape[0] * spectra.shape[1], bool)
+    if spectra.dtype.kind == "f":
+        flat = spectra.reshape(-1, spectra.shape[-1])
+        with np.errstate(over="ignore", invalid="ignore"):
+            suspect = ~np.isfinite(flat @ np.ones(flat.shape[1], flat.dtype))
+        found[suspect] = ~np.isfinite(flat[suspect]).all(axis=1)
+    return found.reshape(spectra.shape[:2])

@@ -1,17 +1,23 @@
-"""A cube file to a file of outputs: reads, runs and writes block by block. Never torch, lightning or onnx."""
+"""A cube file to files of outputs: reads, runs and writes block by block. Never torch, lightning or onnx."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cuvisc.runtime.atomic import atomic_file
-from cuvisc.runtime.data.npz_writer import NpzWriter
+from cuvisc.runtime.data.nodata import find_missing, stored_nodata
+from cuvisc.runtime.data.resampling import Resampled
 from cuvisc.runtime.data.source import CubeSource
-from cuvisc.runtime.inference import Predictor, count_non_finite
+from cuvisc.runtime.data.writers.naming import files_of, format_of
+from cuvisc.runtime.inference import Predictor, find_non_finite
+from cuvisc.runtime.output_files import OutputFiles
 from cuvisc.schema.errors import SpecError
 
 Progress = Callable[[int], None]
@@ -19,7 +25,11 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Summary:
-    """What a prediction did; `non_finite_pixels` have a NaN or infinite band, NaN scores and false decisions."""
+    """What a prediction did.
+
+    `nodata_pixels` are without data in every band, `non_finite_pixels` have a NaN or infinite band besides: both have
+    NaN scores and are never decided for. `partly_nodata_pixels` lack some bands and were predicted as they are.
+    """
 
     input: str
     output: str
@@ -27,9 +37,13 @@ class Summary:
     bands: int
     dtype: str
     non_finite_pixels: int
+    nodata_pixels: int
+    partly_nodata_pixels: int
+    resampled: bool
     seconds: float
     provider: str
     outputs: Mapping[str, tuple[int, ...]]
+    files: Mapping[str, str]
 
     @property
     def mpixels_per_second(self) -> float:
@@ -50,23 +64,36 @@ def predict_file(
     force: bool = False,
     progress: Progress = lambda pixels: None,
 ) -> Summary:
-    """Write every output of the cube to the `.npz` file `output`, whole or not at all.
+    """Write every output of the cube to the files that `output` names, all or none.
 
-    `progress` is told the number of pixels of each finished block.
+    The suffix says the format, `writers.naming` the files. `progress` is told the number of pixels of each finished
+    block.
     """
-    if output.suffix.lower() != ".npz":
-        raise SpecError(f"{output}: outputs are written as .npz; give a name that ends in .npz")
+    format_of(output)
+    _keep_input(output, source, predictor.output_names)
     started = time.perf_counter()
-    non_finite = 0
-    shapes: dict[str, tuple[int, ...]] = {}
-    with atomic_file(output, force=force) as temporary, NpzWriter(output.parent) as writer:
+    nodata = stored_nodata(source.facts.nodata, source.dtype)
+    non_finite = without = partly = 0
+    with ExitStack() as stack:
+        files = files_of(output, predictor.output_names)
+        targets = dict.fromkeys(path for paths in files.values() for path in paths)
+        temporary = {path: stack.enter_context(atomic_file(path, force=force)) for path in targets}
+        placed = {name: tuple(temporary[path] for path in paths) for name, paths in files.items()}
+        writer = stack.enter_context(
+            OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source))
+        )
         for block, spectra, values in predictor.run(source, thresholds):
-            non_finite += count_non_finite(spectra)
-            for name, value in values.items():
-                writer.append(name, value)
-                shapes[name] = predictor.output_shape(name, value.shape, source)
+            missing = find_missing(spectra, nodata)
+            broken = find_non_finite(spectra)
+            holes = np.zeros_like(broken)
+            if missing is not None:
+                holes = missing.whole
+                partly += 0 if nodata != nodata else missing.partly
+            non_finite += int(np.count_nonzero(broken & ~holes))
+            without += int(np.count_nonzero(holes))
+            writer.put(block, values, holes, broken)
             progress(block.pixels)
-        writer.save(temporary, shapes)
+        writer.save()
     return Summary(
         input=source.name,
         output=str(output),
@@ -74,7 +101,34 @@ def predict_file(
         bands=source.shape[3],
         dtype=source.dtype.name,
         non_finite_pixels=non_finite,
+        nodata_pixels=without,
+        partly_nodata_pixels=partly,
+        resampled=isinstance(source, Resampled),
         seconds=time.perf_counter() - started,
         provider=predictor.provider,
-        outputs=shapes,
+        outputs=writer.shapes,
+        files={name: str(paths[-1]) for name, paths in files.items()},
     )
+
+
+def _notes(predictor: Predictor, source: CubeSource) -> dict[str, str]:
+    """What a raster says about where it comes from."""
+    notes = {"artifact": predictor.manifest.name, "model sha256": predictor.manifest.files["model.onnx"]}
+    if isinstance(source, Resampled):
+        notes["resampling"] = f"linear to the {source.shape[3]} band centres of the model"
+    return notes
+
+
+def _keep_input(output: Path, source: CubeSource, names: tuple[str, ...]) -> None:
+    """Raise :class:`SpecError` where an output would take the place of the input, forced or not."""
+    given = Path(source.name)
+    pair = (
+        {given, given.with_suffix(".hdr"), given.with_suffix(".img")}
+        if source.facts.kind == "envi"
+        else {given}
+    )
+    taken = {path.absolute() for path in pair}
+    for paths in files_of(output, names).values():
+        for path in paths:
+            if path.absolute() in taken:
+                raise SpecError(f"{path} is the input; name another output")

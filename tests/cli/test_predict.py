@@ -50,8 +50,12 @@ def test_outputs_are_written_with_their_names_and_a_summary(cuvisc: Cuvisc, smal
         "bands": 5,
         "dtype": "uint16",
         "non_finite_pixels": 0,
+        "nodata_pixels": 0,
+        "partly_nodata_pixels": 0,
+        "resampled": False,
         "provider": "CPUExecutionProvider",
         "outputs": {"rx.scores": [6, 8, 1], "decider.decisions": [6, 8, 1]},
+        "files": {"rx.scores": "out/scores.npz", "decider.decisions": "out/scores.npz"},
     }
     with np.load("out/scores.npz") as written:
         assert written.files == ["rx.scores", "decider.decisions"]
@@ -121,12 +125,12 @@ def test_an_existing_file_is_kept_unless_forced(cuvisc: Cuvisc, small: SmallArti
     assert Path("scores.npz").read_bytes().startswith(b"PK")
 
 
-def test_outputs_go_to_a_npz(cuvisc: Cuvisc, small: SmallArtifact) -> None:
+def test_outputs_have_a_format_that_can_be_written(cuvisc: Cuvisc, small: SmallArtifact) -> None:
     write_scene()
-    assert cuvisc("predict", "artifact", "scene.npz", "-o", "scores.tif") == (
+    assert cuvisc("predict", "artifact", "scene.npz", "-o", "scores.h5") == (
         2,
         "",
-        "error: scores.tif: outputs are written as .npz; give a name that ends in .npz\n",
+        "error: scores.h5: outputs are written as .npz, .tif or .hdr; give a name that ends in one of them\n",
     )
 
 
@@ -150,7 +154,7 @@ def test_an_interrupted_prediction_leaves_nothing_half_written(
         raise KeyboardInterrupt
 
     write_scene()
-    monkeypatch.setattr("cuvisc.runtime.data.npz_writer.NpzWriter.save", interrupt)
+    monkeypatch.setattr("cuvisc.runtime.data.writers.npz.NpzWriter.save", interrupt)
     before = sorted(os.listdir("."))
     assert cuvisc("predict", "artifact", "scene.npz", "-o", "scores.npz") == (130, "", "interrupted\n")
     assert sorted(os.listdir(".")) == before

@@ -58,6 +58,12 @@ def read_array(path: Path, key: str | None = None) -> NDArray[Any]:
         file.close()
 
 
+def array_names(path: Path) -> tuple[str, ...]:
+    """Names of the arrays in a file whose format holds several by name; none for other formats."""
+    names = getattr(find_reader(path), "keys", None)
+    return () if names is None else tuple(names(path))
+
+
 def find_reader(path: Path) -> ModuleType:
     """The reader of a file; raises :class:`DataError` when there is none or the file is not there."""
     suffix = path.suffix.lower()

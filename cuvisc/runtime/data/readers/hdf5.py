@@ -34,6 +34,15 @@ def open_cube(path: Path, key: str | None) -> Opened:
         raise
 
 
+def keys(path: Path) -> tuple[str, ...]:
+    """Paths of the datasets of numbers."""
+    file = H5File(path)
+    try:
+        return tuple(file.numeric())
+    finally:
+        file.close()
+
+
 def choose_dataset(file: H5File) -> str:
     """The only dataset of three axes; among several, that named `cube` or as NEON names it."""
     cubes = [name for name in file.numeric() if len(file.shape(name)) == 3]

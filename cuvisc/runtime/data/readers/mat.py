@@ -32,10 +32,24 @@ _MOST_BANDS = 2**20
 def open_cube(path: Path, key: str | None) -> Opened:
     """Open a variable; raises :class:`DataError`."""
     with path.open("rb") as stream:
-        start = stream.read(520)
-    if _HDF5 in (start[:8], start[512:520]):
-        return _open_73(path, key)
-    return _open_5(path, key)
+        is_73 = _is_73(stream.read(520))
+    return _open_73(path, key) if is_73 else _open_5(path, key)
+
+
+def keys(path: Path) -> tuple[str, ...]:
+    """Names of the variables of numbers."""
+    with path.open("rb") as stream:
+        if not _is_73(stream.read(520)):
+            return tuple(variable.name for variable in mat5.variables(path) if variable.dtype is not None)
+    file = H5File(path)
+    try:
+        return tuple(file.numeric())
+    finally:
+        file.close()
+
+
+def _is_73(start: bytes) -> bool:
+    return _HDF5 in (start[:8], start[512:520])
 
 
 def _open_5(path: Path, key: str | None) -> Opened:

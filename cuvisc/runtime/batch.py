@@ -1,0 +1,114 @@
+"""Many cubes to their outputs, one after the other: what goes where, what is there already. Never torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cuvisc.runtime.atomic import refuse_existing
+from cuvisc.runtime.data.opening import find_reader
+from cuvisc.runtime.data.source import CubeSource
+from cuvisc.runtime.data.writers.naming import SUFFIX_OF, files_of, format_of, name_in_folder
+from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.inputs import Input, Inputs, refuse_doubles
+from cuvisc.runtime.prediction import Progress, Summary, predict_file
+from cuvisc.runtime.spectral_contract import match_bands
+from cuvisc.schema.errors import DataError, SpecError
+
+
+class Job(NamedTuple):
+    """A cube and the file, or first of the files, that its outputs go to."""
+
+    cube: Input
+    output: Path
+
+
+class Plan(NamedTuple):
+    """What is to be done, and what is done already."""
+
+    jobs: list[Job]
+    skipped: list[Input]
+
+
+def plan_jobs(
+    found: Inputs,
+    output: Path,
+    names: Sequence[str],
+    form: str | None = None,
+    force: bool = False,
+    skip_existing: bool = False,
+) -> Plan:
+    """Where every cube goes: to `output` where that is a file's name, else into the folder of that name.
+
+    Raises :class:`SpecError` before anything is done where files are in the way or two cubes would share them.
+    """
+    if form is not None and form not in SUFFIX_OF:
+        raise SpecError(f"--format is one of {', '.join(SUFFIX_OF)}, got {form!r}")
+    if output.suffix and not output.is_dir():
+        format_of(output)
+        if not found.single:
+            raise SpecError(f"{output} is a file, for the outputs of one cube; name a folder for several")
+        outputs = [(found.cubes[0], output)]
+    else:
+        outputs = [(cube, name_in_folder(output, cube.path, _kind(cube), form)) for cube in found.cubes]
+    refuse_doubles(outputs)
+    jobs, skipped = [], []
+    for cube, path in outputs:
+        files = [file for paths in files_of(path, names).values() for file in paths]
+        if skip_existing and all(file.exists() for file in files):
+            skipped.append(cube)
+            continue
+        for file in files:
+            refuse_existing(file, force or skip_existing)
+        jobs.append(Job(cube, path))
+    return Plan(jobs, skipped)
+
+
+def run_job(
+    predictor: Predictor,
+    job: Job,
+    *,
+    thresholds: Mapping[str, float] | None = None,
+    ignore: bool = False,
+    resample: bool = False,
+    force: bool = False,
+    progress: Callable[[float], None] = lambda part: None,
+) -> tuple[Summary, list[str]]:
+    """Predict one cube; returns what was done and what to warn of. `progress` is told parts of the whole."""
+    with CubeSource.open(*job.cube) as opened:
+        warnings = list(opened.facts.warnings)
+        source, doubt = match_bands(predictor.manifest, opened, ignore=ignore, resample=resample)
+        told: Progress = lambda pixels: progress(pixels / source.pixels)  # noqa: E731
+        summary = predict_file(
+            predictor, source, job.output, thresholds=thresholds, force=force, progress=told
+        )
+    return summary, [*warnings, *([doubt] if doubt else []), *_remarks(summary)]
+
+
+def _remarks(summary: Summary) -> list[str]:
+    remarks = []
+    if summary.nodata_pixels:
+        remarks.append(
+            f"{summary.nodata_pixels} of {summary.pixels} pixels have no data; "
+            "they have no score and are never decided for"
+        )
+    if summary.partly_nodata_pixels:
+        remarks.append(
+            f"{summary.partly_nodata_pixels} of {summary.pixels} pixels have no data in some bands; "
+            "the model saw the number that stands for none"
+        )
+    if summary.non_finite_pixels:
+        remarks.append(
+            f"{summary.non_finite_pixels} of {summary.pixels} pixels have a band that is NaN or infinite; "
+            "they have no score and are never decided for"
+        )
+    return remarks
+
+
+def _kind(cube: Input) -> str:
+    """The format of a cube as its reader's name says; a cube without a reader fails when it is its turn."""
+    try:
+        return find_reader(cube.path).__name__.rpartition(".")[2]
+    except DataError:
+        return ""

@@ -1,0 +1,64 @@
+"""Ground truth of a cube: an array in its own file, or a file beside it. NumPy only, never torch.
+
+For `scene.tif` a mask is `scene_mask.npy`, `.tif`, `.png`, `.hdr`, …, or `scene.png`; labels are `scene_labels.*` or
+`scene_label.*`. Of arrays in the file, `mask` and `labels` are taken where the format holds several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from cuvisc.runtime.data.opening import all_readers, array_names, read_array
+from cuvisc.schema.errors import DataError
+
+ENDINGS = {"mask": ("_mask",), "labels": ("_labels", "_label")}
+
+
+class Truth(NamedTuple):
+    """Where ground truth is: a file, and the array in it where it is the cube's own."""
+
+    path: Path
+    key: str | None
+
+
+def is_truth(path: Path, stems: Collection[str]) -> bool:
+    """Whether a file is named as the ground truth of a cube with one of these stems."""
+    endings = [ending for kinds in ENDINGS.values() for ending in kinds]
+    return any(path.stem.endswith(ending) and path.stem.removesuffix(ending) in stems for ending in endings)
+
+
+def find_truth(cube: Path, kind: str, key: str) -> Truth | None:
+    """The ground truth of a kind (`mask`, `labels`): the array `key` of the file, else a file beside it."""
+    if key in array_names(cube):
+        return Truth(cube, key)
+    suffixes = sorted(
+        {suffix for reader in all_readers() for suffix in getattr(reader, "LISTED", reader.SUFFIXES)}
+    )
+    names = [cube.stem + ending + suffix for ending in ENDINGS[kind] for suffix in (".png", *suffixes)]
+    if kind == "mask":
+        names.append(f"{cube.stem}.png")
+    found = [cube.with_name(name) for name in dict.fromkeys(names) if cube.with_name(name).is_file()]
+    if len(found) > 1:
+        raise DataError(
+            f"{cube} has several files of {kind} beside it: {', '.join(path.name for path in found)}; keep one"
+        )
+    return Truth(found[0], None) if found else None
+
+
+def read_truth(truth: Truth, size: tuple[int, ...]) -> NDArray[Any]:
+    """Values of the size [H,W] of the cube; raises :class:`DataError` for any other shape."""
+    values = read_array(truth.path, truth.key)
+    if values.shape == (*size, 1):
+        values = values.reshape(size)
+    if values.ndim == 3 and values.shape[:2] == size and values.shape[2] <= 4:
+        colors = values[..., : 3 if values.shape[2] > 2 else 1]
+        if (colors == colors[..., :1]).all():  # a grey picture saved in colours
+            values = colors[..., 0]
+    if values.shape != tuple(size):
+        what = f"{truth.path}: `{truth.key}`" if truth.key else str(truth.path)
+        raise DataError(f"{what} has the shape {values.shape}; {tuple(size)} goes with the cube")
+    return values

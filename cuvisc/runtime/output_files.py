@@ -1,0 +1,128 @@
+"""The outputs of a prediction, block by block, to the writers of one format. Never torch, lightning or onnx."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuvisc.runtime.data.facts import CubeFacts
+from cuvisc.runtime.data.resampling import Resampled
+from cuvisc.runtime.data.source import Block, CubeSource
+from cuvisc.runtime.data.writers.envi import EnviWriter
+from cuvisc.runtime.data.writers.geotiff import GeoTiffWriter
+from cuvisc.runtime.data.writers.npz import NpzWriter
+from cuvisc.runtime.data.writers.plane import Plane
+from cuvisc.runtime.inference import Predictor
+from cuvisc.schema.errors import SpecError
+
+_RESAMPLED = "resampled_wavelengths"
+
+
+class RasterWriter(Protocol):
+    """Writes one plane of (rows, columns) to its files."""
+
+    def __init__(
+        self, paths: tuple[Path, ...], size: tuple[int, int], plane: Plane, facts: CubeFacts
+    ) -> None: ...
+
+    def put(self, block: Block, values: NDArray[Any]) -> None:
+        """The values [rows,columns,bands] of a block."""
+
+    def save(self) -> None:
+        """Finish the files."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
+WRITERS: Mapping[str, type[RasterWriter]] = {"geotiff": GeoTiffWriter, "envi": EnviWriter}
+
+
+class OutputFiles:
+    """Every output of a graph; `files` are the temporary paths by output, `shapes` those of the whole outputs."""
+
+    def __init__(
+        self,
+        form: str,
+        files: Mapping[str, tuple[Path, ...]],
+        source: CubeSource,
+        predictor: Predictor,
+        notes: Mapping[str, str],
+    ) -> None:
+        self._files, self._source, self._predictor, self._notes = files, source, predictor, notes
+        self._writer_type = WRITERS.get(form)
+        self._facts = {output.name: output for output in predictor.manifest.outputs}
+        self._planes: dict[str, tuple[Plane, RasterWriter]] = {}
+        self._npz = NpzWriter(next(iter(files.values()))[0].parent) if self._writer_type is None else None
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        if self._writer_type is not None and source.shape[0] > 1:
+            raise SpecError(
+                f"{source.name} holds {source.shape[0]} images, a raster file one; write .npz instead"
+            )
+
+    def put(
+        self,
+        block: Block,
+        values: Mapping[str, NDArray[Any]],
+        holes: NDArray[np.bool_],
+        broken: NDArray[np.bool_],
+    ) -> None:
+        """The outputs [1,rows,columns,K] of a block; of [rows,columns], `holes` have no data, `broken` NaN bands."""
+        for name, value in values.items():
+            self.shapes[name] = self._predictor.output_shape(name, value.shape, self._source)
+            image = self._predictor.is_image(name)
+            if self._npz is None:
+                self._put_raster(name, block, value, holes | broken, image)
+            elif image:
+                self._npz.put(name, block, _emptied(value[0], holes), self._source.shape)
+            else:
+                self._npz.append(name, value)
+
+    def save(self) -> None:
+        """Finish all files."""
+        if self._npz is None:
+            for _, writer in self._planes.values():
+                writer.save()
+            return
+        if isinstance(self._source, Resampled):
+            centers = np.asarray(self._source.facts.wavelengths)
+            self._npz.append(_RESAMPLED, centers)
+            self.shapes[_RESAMPLED] = centers.shape
+        self._npz.save(next(iter(self._files.values()))[0], self.shapes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._npz is not None:
+            self._npz.close()
+        for _, writer in self._planes.values():
+            writer.close()
+
+    def _put_raster(
+        self, name: str, block: Block, value: NDArray[Any], without: NDArray[np.bool_], image: bool
+    ) -> None:
+        if not image:
+            raise SpecError(f"`{name}` is {self._facts[name].type}, which is no raster; write .npz instead")
+        if name not in self._planes:
+            assert self._writer_type is not None
+            plane = Plane.of(self._facts[name], value[0], self._notes)
+            size = (self._source.shape[1], self._source.shape[2])
+            self._planes[name] = plane, self._writer_type(self._files[name], size, plane, self._source.facts)
+        plane, writer = self._planes[name]
+        writer.put(block, plane.encode(value[0], without))
+
+
+def _emptied(values: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
+    """NaN, false or 0 where there is no data."""
+    if holes.any():
+        values = values.copy()
+        values[holes] = np.nan if values.dtype.kind == "f" else 0
+    return values
