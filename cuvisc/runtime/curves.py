@@ -1,0 +1,117 @@
+"""Scores and a mask to ROC and precision-recall curves, and curves to few points. NumPy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+POINTS = 400
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What every distinct threshold, high to low, decides: a pixel is positive where its score >= the threshold.
+
+    `hits` and `alarms` are true and false positives [n] at `thresholds` [n]; of `positives` and `negatives` pixels.
+    """
+
+    thresholds: Floats
+    hits: Floats
+    alarms: Floats
+    positives: int
+    negatives: int
+
+    @classmethod
+    def of(cls, scores: Floats, positive: Bools) -> Sweep:
+        """From scores [N] without NaN, and which of them are positive [N]."""
+        order = np.argsort(-scores, kind="stable")
+        ranked = scores[order]
+        last_of_tie = np.append(ranked[1:] != ranked[:-1], True) if ranked.size else np.zeros(0, bool)
+        hits = np.cumsum(positive[order], dtype=np.float64)[last_of_tie]
+        decided = np.flatnonzero(last_of_tie) + 1.0
+        positives = int(np.count_nonzero(positive))
+        return cls(ranked[last_of_tie], hits, decided - hits, positives, positive.size - positives)
+
+    @property
+    def recall(self) -> Floats:
+        """hits / positives, the true positive rate [n]."""
+        return self.hits / self.positives
+
+    @property
+    def precision(self) -> Floats:
+        """hits / (hits + alarms) [n]."""
+        return self.hits / (self.hits + self.alarms)
+
+    @property
+    def fallout(self) -> Floats:
+        """alarms / negatives, the false positive rate [n]."""
+        return self.alarms / self.negatives
+
+    def best_f1(self) -> tuple[float, float]:
+        """The largest F1 = 2 TP / (TP + FP + positives) that any threshold reaches here, and that threshold."""
+        f1 = 2 * self.hits / (self.hits + self.alarms + self.positives)
+        best = int(np.argmax(f1))
+        return float(f1[best]), float(self.thresholds[best])
+
+
+def thin(x: Floats, y: Floats, points: int = POINTS) -> tuple[Floats, Floats]:
+    """A curve with at most about `points` points: its ends, and of every stretch the lowest and the highest y.
+
+    `x` [n] is monotonic, or nearly so; what is drawn at the width of a page looks the same.
+    """
+    if x.size <= points:
+        return x, y
+    stretches = np.linspace(0, x.size, max(points // 2, 1) + 1).astype(np.int64)
+    kept = {0, x.size - 1}
+    for begin, end in pairwise(stretches.tolist()):
+        piece = y[begin:end]
+        if np.isfinite(piece).any():
+            kept |= {begin + int(np.nanargmin(piece)), begin + int(np.nanargmax(piece))}
+        else:
+            kept.add(begin)
+    index = np.fromiter(sorted(kept), np.int64)
+    return x[index], y[index]
+
+
+def thin_along(x: Floats, y: Floats, points: int = POINTS) -> tuple[Floats, Floats]:
+    """A curve in the unit square with at most about `points` points, evenly spaced along its length, its ends kept."""
+    if x.size <= points:
+        return x, y
+    length = np.cumsum(np.abs(np.diff(x, prepend=x[0])) + np.abs(np.diff(y, prepend=y[0])))
+    cell = np.floor(length * points / max(float(length[-1]), 1e-300))
+    kept = np.append(np.diff(cell) > 0, True)
+    kept[0] = True
+    return x[kept], y[kept]
+
+
+def histogram_edges(
+    values: Floats, threshold: float | None = None, rare: Floats | None = None, bins: int = 80
+) -> Floats:
+    """Edges [bins+1] over finite values; a tail that would leave nothing else visible is cut.
+
+    The tail is long when the largest value lies four times as far from the median as the 99.5th percentile. What is
+    kept reaches well beyond the threshold, and to nearly all of the values in `rare`.
+    """
+    low, high = float(values.min()), float(values.max())
+    middle, far = (float(value) for value in np.percentile(values, (50, 99.5)))
+    if high - middle > 4 * (far - middle):
+        reaches = [far]
+        if threshold is not None:
+            reaches.append(threshold + 0.5 * (threshold - low))
+        if rare is not None and rare.size:
+            reaches.append(float(np.percentile(rare, 97)))
+        high = min(high, max(reaches))
+    if threshold is not None and np.isfinite(threshold):
+        span = max(high - low, 1e-300)
+        if high < threshold < high + span:
+            high = threshold + 0.05 * span
+        if low - span < threshold < low:
+            low = threshold - 0.05 * span
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, bins + 1)

@@ -1,0 +1,78 @@
+"""A run folder to one HTML page that stands alone: no script, no request, readable on paper and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import cuvisc
+from cuvisc.runtime.report.epochs import training
+from cuvisc.runtime.report.maps import maps, other_outputs
+from cuvisc.runtime.report.markup import Html, join, tag
+from cuvisc.runtime.report.quality import quality
+from cuvisc.runtime.report.run_files import RunFiles
+from cuvisc.runtime.report.spectra import spectra
+from cuvisc.runtime.report.structure import graph, phase_one
+from cuvisc.runtime.report.trust import environment, figures, parity, spec
+from cuvisc.runtime.report.verdict import head
+
+REPORT = "report.html"
+SECTIONS: tuple[tuple[str, str, Callable[[RunFiles], Html]], ...] = (
+    ("quality", "Detection", lambda run: join(quality(run), other_outputs(run))),
+    ("spectra", "Spectra", spectra),
+    ("training", "Training", training),
+    ("graph", "Graph", graph),
+    ("phase-1", "Phase 1", phase_one),
+    ("parity", "Export", parity),
+    ("figures", "Figures", figures),
+    ("environment", "Environment", environment),
+    ("spec", "Spec", spec),
+)
+# Nothing may load and nothing may run, whatever a name in a run folder says.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def make_page(folder: Path) -> str:
+    """The page of a run folder; raises :class:`cuvisc.schema.errors.DataError` where there is no run."""
+    return render(RunFiles.read(folder))
+
+
+def render(run: RunFiles) -> str:
+    """The page of a run that has been read."""
+    sections = (
+        tag("section", tag("h2", title), make(run), id=name, aria_label=title)
+        for name, title, make in SECTIONS
+    )
+    links = (tag("a", title, href=f"#{name}") for name, title, _ in SECTIONS)
+    body = tag(
+        "body",
+        tag("a", "Skip to the pictures", href="#pictures", class_="skip"),
+        head(run),
+        tag(
+            "main",
+            tag(
+                "section",
+                tag("h2", "Pictures", class_="unseen"),
+                maps(run),
+                id="pictures",
+                aria_label="Pictures",
+            ),
+            tag("nav", links, aria_label="Sections"),
+            sections,
+        ),
+        tag(
+            "footer", f"Written by cuvisc {cuvisc.__version__}; everything on this page is inside this file."
+        ),
+    )
+    style = files("cuvisc.runtime.report").joinpath("report.css").read_text(encoding="utf-8")
+    top = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{run.name}: cuvisc report"),
+        Html(f"<style>{style}</style>"),
+    )
+    return f'<!doctype html>\n<html lang="en">\n{top}\n{body}\n</html>\n'
