@@ -54,15 +54,16 @@ def make_datamodule(spec: Spec) -> Any:
         raise SpecError(
             "there is no data to train on: add a `datamodule`, such as `datamodule: {type: IndianPines}`"
         )
-    return _make(spec, spec.datamodule, object, ("datamodule",))
+    return make_component(spec, spec.datamodule, object, ("datamodule",))
 
 
 def make_monitors(spec: Spec) -> list[MonitoringNode]:
     """The monitors that are enabled."""
-    return [_make(spec, entry, MonitoringNode, ("monitoring", entry.id)) for entry in spec.monitors]
+    return [make_component(spec, entry, MonitoringNode, ("monitoring", entry.id)) for entry in spec.monitors]
 
 
-def _make(spec: Spec, component: ComponentSpec, base: type[T], path: Path) -> T:
+def make_component(spec: Spec, component: ComponentSpec, base: type[T], path: Path) -> T:
+    """What one entry of a spec names; a parameter it refuses is answered at `path`."""
     entry = load().entry(component.kind, component.type)
     assert entry is not None, "the spec was checked"
     given = thaw(component.params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import torch
 from lightning.pytorch import Trainer
@@ -17,15 +17,16 @@ from cuvisc.language.declare import Declared
 from cuvisc.language.describe import describe
 from cuvisc.language.leaf import IncompatibleParent, LeafNode, MonitoringNode
 from cuvisc.language.node import Node
+from cuvisc.runtime.components import make_component, make_monitors
 from cuvisc.runtime.config import TrainingConfig
 from cuvisc.runtime.progress import spoken
 from cuvisc.runtime.training import Run, train
 from cuvisc.schema.catalogue import SECTION_KINDS, Catalogue, load
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.errors import SpecError
-from cuvisc.schema.front_end import load_data
+from cuvisc.schema.front_end import load_data, load_spec
 from cuvisc.schema.render import render_text
-from cuvisc.schema.spec import Spec
+from cuvisc.schema.spec import ComponentSpec, Spec
 
 Parent: TypeAlias = Node | str
 D = TypeVar("D", bound=Declared)
@@ -57,6 +58,43 @@ class Graph:
         self._outputs = outputs
         self._edges: dict[str, dict[str, Any]] = {}
         self._module: CompiledGraph | None = None
+
+    @classmethod
+    def from_spec(cls, spec: Spec) -> Self:
+        """The graph of a spec: nodes, leaves and monitors, made anew; `to_spec` gives it back without defaults.
+
+        Data and training are no part of a graph: `cuvisc.runtime.components` makes them from the same spec.
+        """
+        named = spec.graph
+        outputs = None if named.outputs is None else [str(output) for output in named.outputs]
+        graph = cls(named.name, channels=named.channels, dtype=named.input_dtype, outputs=outputs)
+        for node in spec.nodes:
+            edges: dict[str, Any] = {}
+            if node.parents:
+                parents = [str(parent) for parent in node.parents]
+                edges["parent"] = parents[0] if len(parents) == 1 else parents
+            if node.inputs is not None:
+                edges["inputs"] = {port: str(ref) for port, ref in node.inputs.items()}
+            entry = ComponentSpec(node.id, "node", node.type, node.params)
+            graph.nodes[node.id] = make_component(spec, entry, Node, ("nodes", node.id))
+            graph._edges[node.id] = edges
+        for leaf in spec.leaves:
+            if leaf.id in graph._edges:
+                raise SpecError(f"a graph in Python needs one name for each thing, and `{leaf.id}` names two")
+            entry = ComponentSpec(leaf.id, leaf.kind, leaf.type, leaf.params)
+            graph.leaves[leaf.id] = make_component(spec, entry, LeafNode, (leaf.section, leaf.id))
+            graph._edges[leaf.id] = {} if leaf.parent is None else {"parent": str(leaf.parent)}
+        monitors = make_monitors(spec)
+        graph.monitors.update(zip((entry.id for entry in spec.monitors), monitors, strict=True))
+        return graph
+
+    @classmethod
+    def from_file(cls, path: Path | str, overrides: Sequence[str] = ()) -> Self:
+        """The graph of a spec file; raises :class:`SpecError` with everything that is wrong with it."""
+        spec, diagnostics = load_spec(Path(path), overrides)
+        if spec is None:
+            raise _refused(diagnostics)
+        return cls.from_spec(spec)
 
     def add_node(
         self,
