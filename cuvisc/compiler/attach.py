@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cuvisc.compiler.declared import Use
+from cuvisc.compiler.constraints import check_constraints
+from cuvisc.compiler.declared import Use, entries_of
 from cuvisc.compiler.graph import INPUT_NODE, TypedLeaf, ValueRef
 from cuvisc.compiler.infer import Inference
 from cuvisc.compiler.references import Place, listed
@@ -55,6 +56,7 @@ class _Attachment:
         use = Use(
             self.references.catalogue, self.leaf.kind, self.leaf.type, self.leaf.params, document, self.path
         )
+        check_constraints([use], self.inference.sizes, self.references.diagnostics)
         parent = self._search(use) if self.leaf.parent is None else self._named(use)
         if parent is None:
             return None
@@ -124,6 +126,11 @@ class _Attachment:
     def _judge(self, use: Use, value: ValueRef) -> _Verdict:
         if value.node == INPUT_NODE:
             return _Verdict("a leaf looks at a node, not at the cube that the graph reads")
+        verdicts = [self._judge_one(one, value) for one in (use, *entries_of(use))]
+        refused = next((verdict for verdict in verdicts if verdict.objection), None)
+        return refused or _Verdict("", all(verdict.certain for verdict in verdicts))
+
+    def _judge_one(self, use: Use, value: ValueRef) -> _Verdict:
         node = self.inference.uses[value.node]
         refused = _refuses_node(use, node)
         if refused:

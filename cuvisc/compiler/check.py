@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cuvisc.compiler.attach import attach_leaves
+from cuvisc.compiler.expectations import check_expectations
 from cuvisc.compiler.graph import INPUT, TypedGraph
 from cuvisc.compiler.infer import Inference
 from cuvisc.compiler.references import References
@@ -59,4 +60,5 @@ def _check(
     )
     check_targets(graph, catalogue, targets, diagnostics)
     check_use(graph, diagnostics)
+    check_expectations(graph, catalogue, diagnostics)
     return graph

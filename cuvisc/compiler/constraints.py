@@ -22,6 +22,8 @@ _RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+AS_MANY, DISJOINT = "as many as", "disjoint"
+_OF_LISTS = (AS_MANY, DISJOINT)
 _LIMITS: Mapping[str, str] = {
     "<": "below",
     "<=": "at most",
@@ -35,7 +37,11 @@ _LIMITS: Mapping[str, str] = {
 def check_constraints(uses: Iterable[Use], sizes: Sizes, diagnostics: Diagnostics) -> None:
     """Report every declared relation that does not hold; one with a size that only the data knows is passed over."""
     for use in uses:
+        _check_exclusions(use, diagnostics)
         for left, relation, right in use.entry.get("constraints", ()):
+            if relation in _OF_LISTS:
+                _check_lists(use, left, relation, right, diagnostics)
+                continue
             a, b = (_amount(use, sizes, operand) for operand in (left, right))
             if a is None or b is None or _RELATIONS[relation](a.number, b.number):
                 continue
@@ -47,6 +53,40 @@ def check_constraints(uses: Iterable[Use], sizes: Sizes, diagnostics: Diagnostic
                 label=f"{_LIMITS[relation]} {b.number:g}" if left in use.given else "",
                 notes=a.notes + b.notes,
             )
+
+
+def _check_exclusions(use: Use, diagnostics: Diagnostics) -> None:
+    """A parameter that has no meaning beside a certain value of another."""
+    for parameter, value, other in use.entry.get("excludes", ()):
+        if use.params.get(parameter) == value and other in use.given and use.given[other] is not None:
+            diagnostics.error(
+                "E204",
+                f"`{use.owner}`: {use.name} has no `{other}` where `{parameter}` is {value}",
+                use.param_span(other),
+                label="leave it out",
+            )
+
+
+def _check_lists(use: Use, left: str, relation: str, right: str, diagnostics: Diagnostics) -> None:
+    a, b = use.params.get(left), use.params.get(right)
+    if not isinstance(a, (list, tuple)) or not isinstance(b, (list, tuple)):
+        return
+    if relation == AS_MANY:
+        wrong = f"`{left}` has {len(a)} and `{right}` has {len(b)}" if len(a) != len(b) else ""
+    else:
+        both = [str(item) for item in a if item in b]
+        wrong = f"{', '.join(both)} is in both" if both else ""
+    if wrong:
+        wish = (
+            f"as many `{left}` as `{right}`" if relation == AS_MANY else f"`{left}` and `{right}` to differ"
+        )
+        spot = left if relation == AS_MANY else right
+        diagnostics.error(
+            "E204",
+            f"`{use.owner}`: {use.name} needs {wish}, but {wrong}",
+            use.param_span(spot),
+            label="change one",
+        )
 
 
 @dataclass(frozen=True)

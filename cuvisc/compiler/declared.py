@@ -32,6 +32,7 @@ class Use:
     ) -> None:
         definition = catalogue.definition(kind, name)
         assert definition is not None, f"{kind} {name} is not in the catalogue"
+        self.catalogue = catalogue
         self.entry: Facts = definition["x-cuvisc"]
         self.name = name
         self.given = given
@@ -108,6 +109,17 @@ class Use:
         if parameter in self.given:
             return self._document.value_span((*self._path, parameter))
         return self._document.key_span(self._path)
+
+
+def entries_of(use: Use) -> Iterator[Use]:
+    """The uses that stand inside another, such as the losses that a loss sums."""
+    for parameter, kind in use.entry.get("entries", {}).items():
+        items = use.params.get(parameter)
+        for item in items if isinstance(items, (list, tuple)) else ():
+            name = use.catalogue.resolve_target(kind, item.get("type") or item.get("_target_"))
+            assert name is not None, "the spec was checked"
+            given = {key: value for key, value in item.items() if key not in ("type", "_target_")}
+            yield Use(use.catalogue, kind, name, given)
 
 
 def _defaults(definition: Facts) -> Iterator[tuple[str, object]]:

@@ -123,6 +123,7 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             )
             if cls.trained_by
             else None,
+            "compared": _compared(cls.compared),
             "targets": dict(cls.targets),
         }
     if issubclass(cls, LeafNode):
@@ -131,8 +132,19 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             "parent_types": [p if isinstance(p, str) else p.__name__ for p in cls.compatible_parent_types],
             "parent_attributes": list(cls.required_parent_attributes),
             "needs": list(cls.needs),
+            "compared": _compared(cls.compared),
+            "excludes": [list(exclusion) for exclusion in cls.excludes],
+            "entries": dict(cls.entries),
+            "constraints": [list(constraint) for constraint in cls.constraints],
         }
+    if cls.kind == "datamodule":
+        gives = getattr(cls, "gives", None)
+        facts["gives"] = None if gives is None else list(gives)
     return facts
+
+
+def _compared(compared: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: choice_to_json(units, lambda unit: unit) for name, units in compared.items()}
 
 
 def _port(port: Port) -> Mapping[str, Any]:

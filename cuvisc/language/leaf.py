@@ -5,12 +5,14 @@ A leaf reads its parent's output and the batch; it never changes what the graph 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from .declare import Declared, In, Param
+from .choose import Choose
+from .declare import Declared, In, Param, Unit
 from .node import Node
 
 Batch = dict[str, Any]
@@ -31,6 +33,10 @@ class LeafNode(Declared, nn.Module):
     ``compatible_parent_types``    node classes (or their names) the leaf accepts; empty accepts any;
     ``required_parent_attributes`` state the parent must hold, such as ``("components",)``;
     ``needs``                      batch keys the leaf reads, such as ``("mask",)``; ``labels`` stands in for ``mask``;
+    ``compared``                   parameters compared with the output as it is, and the units for which they are;
+    ``excludes``                   ``(("reads", "decisions", "k"),)``: where ``reads`` is that, ``k`` has no meaning;
+    ``entries``                    parameters that are lists of other entries, and the kind of those;
+    ``constraints``                between parameters, as on nodes; ``as many as`` and ``disjoint`` hold between lists;
     ``reads_parent_input``         whether the batch must also hold ``parent_input``, what the parent was given.
     The single input port, if declared, says what type and unit the parent's output must have.
     """
@@ -38,6 +44,10 @@ class LeafNode(Declared, nn.Module):
     compatible_parent_types: ClassVar[tuple[type[Node] | str, ...]] = ()
     required_parent_attributes: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
+    compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
+    excludes: ClassVar[tuple[tuple[str, Any, str], ...]] = ()
+    entries: ClassVar[Mapping[str, str]] = {}
+    constraints: ClassVar[tuple[tuple[str, str, str], ...]] = ()
     reads_parent_input: ClassVar[bool] = False
     output: ClassVar[In] = In("float32[B,H,W,K]", "output of the parent")
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .choose import Choose, resolve
-from .declare import Declared, StateTensor
+from .declare import Declared, StateTensor, Unit
 from .statistics import Result, Statistic
 from .types import parse_type
 
@@ -37,7 +37,8 @@ class Node(Declared, nn.Module):
     ``mapping``     how the output depends on the input once fitted: ``diagonal`` (band by band), ``affine``, or None;
     ``opening``     where that is None, the affine map that the body begins with: what comes before folds into it;
     ``trained_by``  the name of the boolean parameter that makes the trainable state move in phase 2;
-    ``constraints`` such as ``(("n_components", "<=", "C"),)``;
+    ``constraints`` such as ``(("n_components", "<=", "C"),)``, or ``disjoint`` and ``as many as`` between lists;
+    ``compared``    parameters that are compared with the input as it is, with the units of input for which they are;
     ``targets``     export targets the node cannot be expressed in, with the reason.
     """
 
@@ -47,6 +48,7 @@ class Node(Declared, nn.Module):
     opening: ClassVar[Mapped | Choose[Mapped]] = None
     trained_by: ClassVar[str | None] = None
     constraints: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
     targets: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **params: Any) -> None:
@@ -87,7 +89,8 @@ class Node(Declared, nn.Module):
         """Fill the state; the node is fitted from then on."""
         for name, value in values.items():
             held = getattr(self, name)
-            tensor = torch.as_tensor(np.asarray(value), dtype=held.dtype).to(held.device)
+            # Contiguous, as a file would give it back: sums round differently in another memory order.
+            tensor = torch.as_tensor(np.asarray(value), dtype=held.dtype).to(held.device).contiguous()
             if isinstance(held, nn.Parameter):
                 held.data = tensor
             else:

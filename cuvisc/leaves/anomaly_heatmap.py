@@ -55,6 +55,7 @@ class AnomalyHeatmap(VisualizationNode):
     image: int | None = Param(
         None, "which image of the batch, from 0; null: the one with the most anomalous pixels", ge=0
     )
+    compared = {"threshold": "scores|logits|probabilities"}
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

@@ -60,6 +60,8 @@ class AnomalyDetectionMetrics(MetricNode):
     threshold_multiplier: float | None = Param(
         None, "k of the threshold mean + k std, which then takes the place of `threshold`"
     )
+    compared = {"threshold": Choose("threshold_multiplier", {None: "scores|probabilities"}, otherwise=None)}
+    excludes = (("reads", DECISIONS, "threshold_multiplier"),)
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

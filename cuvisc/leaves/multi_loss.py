@@ -47,6 +47,8 @@ class WeightedMultiLoss(LossNode):
     )
     weights: list[float] | None = Param(None, "factor of every child, in order; null: 1 for all")
     learnable: bool = Param(False, "learn the weights from the uncertainty of every loss")
+    entries = {"child_losses": "loss"}
+    constraints = (("weights", "as many as", "child_losses"),)
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

@@ -42,6 +42,7 @@ class ScoreHistogram(VisualizationNode):
         None, "threshold that is marked, in the unit of the parent's output; null: mean + 2 std"
     )
     show_density: bool = Param(True, "draw the density estimate")
+    compared = {"threshold": "scores|logits|probabilities"}
 
     def visualize(self, parent_output: Tensor, batch: Batch, step: int, stage: str) -> Figures:
         everything = array(parent_output).astype(np.float64)

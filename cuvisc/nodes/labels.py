@@ -25,6 +25,7 @@ class BinaryAnomalyLabelMapper(Node):
         None, "class ids that are anomalies; null: all that are not normal"
     )
     mapping = "diagonal"
+    constraints = (("normal_class_ids", "disjoint", "anomaly_class_ids"),)
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

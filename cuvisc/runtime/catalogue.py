@@ -16,7 +16,13 @@ from cuvisc.language.types import DTYPES
 from cuvisc.runtime.config import training_schema
 from cuvisc.schema.catalogue import SCHEMA_PATH, SECTION_KINDS
 
-PACKAGES = ("cuvisc.nodes", "cuvisc.leaves", "cuvisc.runtime.monitors", "cuvisc.runtime.data")
+PACKAGES = (
+    "cuvisc.nodes",
+    "cuvisc.leaves",
+    "cuvisc.runtime.monitors",
+    "cuvisc.runtime.data",
+    "cuvisc.runtime.callbacks",
+)
 VERSION = 1
 SECTION_DOCS = {
     "nodes": "the graph: nodes by id, in order; a node reads the one before it unless it says otherwise",

@@ -263,12 +263,24 @@ def training_schema() -> dict[str, Any]:
     names = {"enum": list(SCHEDULERS), "description": "kind of scheduler, with its defaults"}
     optimizer["scheduler"] = {
         "description": optimizer["scheduler"]["description"],
-        "anyOf": [names, optimizer["scheduler"], {"type": "null"}],
+        "anyOf": [names, *_scheduler_schemas(optimizer["scheduler"]), {"type": "null"}],
     }
+    optimizer["betas"]["items"] |= {"minimum": 0, "exclusiveMaximum": 1}
     trainer = schema["properties"]["trainer"]["properties"]
     trainer["callbacks"]["items"] = _callback_schema()
     trainer["precision"]["enum"].append(32)
     return schema
+
+
+def _scheduler_schemas(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """One schema a scheduler, with the parameters that it reads; the first is the one meant without a name."""
+    found = []
+    for name, read in SCHEDULERS.items():
+        named = {"const": name, "description": schema["properties"]["name"]["description"]}
+        properties = {"name": named, **{key: schema["properties"][key] for key in read}}
+        required = [] if name == next(iter(SCHEDULERS)) else ["name"]
+        found.append({**schema, "title": name, "properties": properties, "required": required})
+    return found
 
 
 def _callback_schema() -> dict[str, Any]:

@@ -249,6 +249,24 @@ CODES: Mapping[str, Code] = {
         "trained by no loss",
         "The node is trainable, but no loss depends on what it computes: phase 2 will not move it.",
     ),
+    "W305": Code(
+        "monitored value is never logged",
+        "A callback or the scheduler waits for a value of another name than those that are logged: "
+        "`train/loss/<leaf>`, `val/loss/<leaf>`, both also with `total`, `val/metric/<name>` and `lr`.",
+        "callbacks: [{type: EarlyStopping, monitor: val_loss}]",
+    ),
+    "W306": Code(
+        "data lacks what a leaf reads",
+        "The data module declares what its batches hold besides the cube, and that is not all that the leaf "
+        "reads. `labels` also serve where a `mask` is read.",
+    ),
+    "W307": Code(
+        "threshold in another unit",
+        "A threshold is compared with values of another unit than it seems to be meant for: a default of 0.5 "
+        "with anomaly scores, which are squared distances and mostly far larger; a probability with logits; a "
+        "number outside 0 and 1 with probabilities.",
+        "decider: {type: BinaryDecider, parent: rx}   # 0.5 on scores of some hundreds",
+    ),
     "W401": Code(
         "target cannot express this", "The graph trains, but `cuvisc export` will refuse this target."
     ),

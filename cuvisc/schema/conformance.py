@@ -125,6 +125,9 @@ class _Checker:
                 help = reserved if name == "input" else "use letters, digits, `_` and `-`"
                 fact = f"`{name}` cannot name a {KIND_NAMES[kind]}"
                 self.diagnostics.error("E108", fact, self.document.key_span(here), help=help)
+            elif kind == "loss" and name == "total":
+                fact = "`total` cannot name a loss: `train/loss/total` is the sum of all losses"
+                self.diagnostics.error("E108", fact, self.document.key_span(here), help="choose another name")
             self.entry(here, entry, kind)
 
     def entry(self, path: Path, entry: Marked, kind: str) -> None:
@@ -140,11 +143,34 @@ class _Checker:
         if definition is None:
             return
         values = {k: child.plain() for k, child in entry.value.items() if k not in _NOT_PARAMETERS}
+        for parameter, inner in definition["x-cuvisc"].get("entries", {}).items():
+            values |= self.inner_entries((*path, parameter), entry.child(parameter), inner)
         properties = {k: v for k, v in definition["properties"].items() if k not in _NOT_PARAMETERS}
         self.fit(path, {**definition, "properties": properties}, values, f"parameter of {name}")
         enabled = entry.child("enabled")
         if enabled is not None:
             self.fit((*path, "enabled"), ENABLED, enabled.value)
+
+    def inner_entries(self, path: Path, entries: Marked | None, kind: str) -> dict[str, object]:
+        """Entries in a list that is a parameter of another; they read what that one reads. The list without them."""
+        if entries is None or not isinstance(entries.value, list):
+            return {}
+        if not entries.value:
+            self.diagnostics.error(
+                "E104",
+                f"`{dotted(path)}` is an empty list",
+                self.document.value_span(path),
+                help="name at least one",
+            )
+        for index, item in enumerate(entries.value):
+            here = (*path, index)
+            parent = item.child("parent")
+            if parent is not None:
+                fact = f"`{dotted(here)}` has a `parent`, but reads what `{dotted(path[:-1])}` reads"
+                span = self.document.key_span((*here, "parent"))
+                self.diagnostics.error("E101", fact, span, label="leave it out")
+            self.entry(here, item, kind)
+        return {str(path[-1]): []}
 
     def type_name(self, path: Path, entry: Marked, kind: str) -> str | None:
         """The registered name of an entry's type, None after a diagnostic."""

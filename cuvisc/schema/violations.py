@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cuvisc.schema.acceptance import accepts
-from cuvisc.schema.catalogue import Catalogue
+from cuvisc.schema.catalogue import Catalogue, Json
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.document import Document, Path
 from cuvisc.schema.scalars import parse_scalar
@@ -47,7 +47,7 @@ class Reporter:
         elif keyword == "type":
             self._wrong_type(violation, path)
         else:
-            fact = f"`{dotted(path)}` wants {wanted(violation.schema)}, got {self._shown(violation, path)}"
+            fact = f"`{dotted(path)}` wants {wanted(violation.schema)}, got {self._shown(violation.instance, path)}"
             self.diagnostics.error("E104", fact, self.document.value_span(path))
 
     def _unknown_keys(self, violation: Any, path: Path) -> None:
@@ -88,19 +88,39 @@ class Reporter:
                     self.report(inner)
                 return
             branches = kept or branches
-        self._wrong_type(violation, path)
+        self._no_named_branch(violation, path, branches)
+
+    def _no_named_branch(self, violation: Any, path: Path, branches: dict[int, list[Any]]) -> None:
+        """Several branches are left: those that a name tells apart are told apart by it, be it wrong or left out."""
+        schemas = {index: violation.schema[violation.validator][index] for index in branches}
+        names = {index: _name_of_branch(schema) for index, schema in schemas.items()}
+        key = next((key for key, _ in names.values() if key), "")
+        if not isinstance(violation.instance, dict) or {key for key, _ in names.values()} != {key} or not key:
+            self._wrong_type(violation, path)
+            return
+        if key in violation.instance:
+            choices = {"enum": [name for _, name in names.values()]}
+            instance = violation.instance[key]
+            self._no_choice_of(choices, instance, (*path, key))
+            return
+        unnamed = [index for index, schema in schemas.items() if key not in schema.get("required", ())]
+        for inner in branches[unnamed[0] if unnamed else min(branches)]:
+            self.report(inner)
 
     def _no_choice(self, violation: Any, path: Path) -> None:
-        choices = violation.schema.get("enum", [violation.schema.get("const")])
-        fact = f"`{dotted(path)}` wants {wanted(violation.schema)}; got {self._shown(violation, path)}"
+        self._no_choice_of(violation.schema, violation.instance, path)
+
+    def _no_choice_of(self, schema: Json, instance: object, path: Path) -> None:
+        choices = schema.get("enum", [schema.get("const")])
+        fact = f"`{dotted(path)}` wants {wanted(schema)}; got {self._shown(instance, path)}"
         help = ""
-        if isinstance(violation.instance, str) and path not in self.interpolated:
-            help = did_you_mean(violation.instance, [text for text in choices if isinstance(text, str)])
+        if isinstance(instance, str) and path not in self.interpolated:
+            help = did_you_mean(instance, [text for text in choices if isinstance(text, str)])
         self.diagnostics.error("E105", fact, self.document.value_span(path), help=help)
 
     def _wrong_type(self, violation: Any, path: Path) -> None:
         schema, instance = violation.schema, violation.instance
-        fact = f"`{dotted(path)}` wants {wanted(schema)}, got {self._shown(violation, path)}"
+        fact = f"`{dotted(path)}` wants {wanted(schema)}, got {self._shown(violation.instance, path)}"
         help = ""
         if path in self.interpolated:
             pass
@@ -125,13 +145,13 @@ class Reporter:
         span = self.document.value_span(path)
         self.diagnostics.error("E103", fact, span, help=help)
 
-    def _shown(self, violation: Any, path: Path) -> str:
+    def _shown(self, instance: object, path: Path) -> str:
         if path in self.interpolated:
             source = self.document.find(path)
             text = source.value if source is not None and isinstance(source.value, str) else ""
-            kind = "text" if isinstance(violation.instance, str) else "a value"
+            kind = "text" if isinstance(instance, str) else "a value"
             return f"{kind} from `{text}`"
-        return written(violation.instance)
+        return written(instance)
 
 
 def _is_of_another_type(violation: Any) -> bool:
@@ -142,6 +162,14 @@ def _is_of_another_type(violation: Any) -> bool:
         choices = violation.schema.get("enum", [violation.schema.get("const")])
         return not any(isinstance(violation.instance, type(choice)) for choice in choices)
     return bool(violation.validator == "type")
+
+
+def _name_of_branch(schema: Json) -> tuple[str, object]:
+    """The key that tells a branch apart, and the name it wants there; ("", None) where there is none."""
+    for key, below in schema.get("properties", {}).items():
+        if "const" in below:
+            return key, below["const"]
+    return "", None
 
 
 def _is_another_choice(violation: Any) -> bool:

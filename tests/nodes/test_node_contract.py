@@ -72,7 +72,7 @@ def test_ports(cls: type[Node]) -> None:
         assert any(state.trainable for state in declaration.state.values())
     for left, relation, right in cls.constraints:
         assert {left, right} & set(declaration.params)
-        assert relation in ("<", "<=", "==", ">=", ">")
+        assert relation in ("<", "<=", "==", ">=", ">", "disjoint", "as many as")
 
 
 @every_variant

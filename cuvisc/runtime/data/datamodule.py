@@ -28,6 +28,8 @@ class GraphDataModule(Declared, LightningDataModule):
     """
 
     kind: ClassVar[str] = ""
+    gives: ClassVar[tuple[str, ...] | None] = None
+    """What every batch holds besides the cube, such as `mask` or `labels`; None where that depends on the data."""
     batch_size: int = Param(1, "images in a batch", ge=1)
     num_workers: int = Param(0, "processes that load data; 0 loads in this one", ge=0)
 

@@ -20,6 +20,7 @@ class IndianPines(GraphDataModule):
     this scene, they say nothing about others. Baumgardner, Biehl & Landgrebe 2015, doi:10.4231/R7RX991C, CC BY 3.0.
     """
 
+    gives = ("mask", "labels")
     data_dir: str | None = Param(
         None,
         "folder with Indian_pines_corrected.npy and Indian_pines_gt.npy; else the tensorly package's copy",

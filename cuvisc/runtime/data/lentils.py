@@ -32,6 +32,7 @@ class LentilsAnomaly(GraphDataModule):
     """
 
     aliases = ("cuvis_ai.data.lentils_anomaly.LentilsAnomaly",)
+    gives = ("mask", "labels")
     data_dir: str = Param("./data/Lentils", "folder with the frames")
     train_ids: list[int] | None = Param(None, "frames to train on; null: those that no other list names")
     val_ids: list[int] | None = Param(
