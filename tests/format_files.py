@@ -33,16 +33,10 @@ def centers_of(bands: int) -> list[float]:
 def write_envi(path: Path, cube: Array, interleave: str = "bsq", **fields: Any) -> Path:
     """A header (`path`) and its data, `.img`, by Spectral Python."""
     order = int(cube.dtype.byteorder == ">")
-    spectral.io.envi.save_image(
-        str(path),
-        cube,
-        dtype=cube.dtype.newbyteorder("="),
-        interleave=interleave,
-        byteorder=order,
-        force=True,
-        ext=".img",
-        metadata=fields,
-    )
+    options = {"dtype": cube.dtype.newbyteorder("="), "interleave": interleave, "byteorder": order}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "line buffering", RuntimeWarning)
+        spectral.io.envi.save_image(str(path), cube, force=True, ext=".img", metadata=fields, **options)
     return path
 
 

@@ -39,9 +39,10 @@ def test_envi_bil_with_a_header_that_leaves_things_out(suffix: str) -> None:
     assert cube[15, 20, 300] == 2423
     assert facts.wavelengths is not None
     assert (len(facts.wavelengths), facts.wavelengths[0], facts.wavelengths[-1]) == (580, 366.551, 1048.421)
-    assert facts.warnings == (
+    (warning,) = facts.warnings
+    assert warning == (
         f"{path} leaves out what the format demands; `byte order = 0`, `header offset = 0`, "
-        "`file type = ENVI Standard` is assumed",
+        "`file type = ENVI Standard` is assumed"
     )
 
 
