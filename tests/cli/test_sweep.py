@@ -6,17 +6,17 @@ import importlib.util
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cli_runs
 import numpy as np
 import pytest
+from meeting import Meeting
 from memory_data import ANOMALY, scene
 
 from cuvisc.runtime.hydra_jobs import configure, drive, settings_for
@@ -198,20 +198,6 @@ def test_joblib_makes_the_same_runs_in_processes_of_its_own(tmp_path: Path, cuvi
     for number in range(4):
         weights = [Path(f"{folder}/{number}/weights.safetensors").read_bytes() for folder in ("one", "two")]
         assert weights[0] == weights[1]
-
-
-class Meeting:
-    """A job that ends when the other job of a pair runs at the same time: both open one pipe, from both sides."""
-
-    def __init__(self, pipe: Path) -> None:
-        self.pipe = pipe
-
-    def __call__(self, folder: Path, overrides: Sequence[str]) -> float:
-        signal.alarm(60)
-        with self.pipe.open("r" if overrides == ["side=read"] else "w"):
-            signal.alarm(0)
-        (folder / "met").touch()
-        return 0.0
 
 
 @needs_joblib
