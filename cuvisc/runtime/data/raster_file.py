@@ -6,8 +6,12 @@ Only the named driver may open the file, whatever its content says it is: a VRT 
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,7 +29,6 @@ class RasterFile:
 
     def __init__(self, path: Path, driver: str) -> None:
         self._rasterio = import_for(path, "rasterio")
-        logging.getLogger("rasterio").setLevel(logging.CRITICAL)
         self._name = str(path)
         with self._environment(), warnings.catch_warnings():
             warnings.simplefilter("ignore", self._rasterio.errors.NotGeoreferencedWarning)
@@ -70,8 +73,22 @@ class RasterFile:
         """Close the dataset."""
         self.dataset.close()
 
-    def _environment(self) -> Any:
-        return self._rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES)
+    def _environment(self) -> AbstractContextManager[None]:
+        return quiet_gdal(self._rasterio)
+
+
+@contextmanager
+def quiet_gdal(rasterio: ModuleType) -> Iterator[None]:
+    """GDAL with a small cache, its messages and rasterio's failures to decode them kept off the terminal."""
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)
+    before = sys.unraisablehook, sys.excepthook
+    sys.unraisablehook = lambda event: None if "rasterio" in str(event.object) else before[0](event)
+    sys.excepthook = lambda kind, *rest: None if kind is UnicodeDecodeError else before[1](kind, *rest)
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES):
+            yield
+    finally:
+        sys.unraisablehook, sys.excepthook = before
 
 
 def first_line(error: BaseException) -> str:

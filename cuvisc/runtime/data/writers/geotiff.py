@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from cuvisc.runtime.data.facts import CubeFacts
 from cuvisc.runtime.data.packages import import_for
-from cuvisc.runtime.data.raster_file import CACHE_MEGABYTES, first_line
+from cuvisc.runtime.data.raster_file import first_line, quiet_gdal
 from cuvisc.runtime.data.source import Block
 from cuvisc.runtime.data.writers.plane import Plane
 from cuvisc.schema.errors import DataError
@@ -85,8 +86,8 @@ class GeoTiffWriter:
         except self._rasterio.errors.CRSError as error:
             raise DataError(f"GDAL does not know the coordinate system {text[:60]!r}") from error
 
-    def _environment(self) -> Any:
-        return self._rasterio.Env(GDAL_CACHEMAX=CACHE_MEGABYTES)
+    def _environment(self) -> AbstractContextManager[None]:
+        return quiet_gdal(self._rasterio)
 
 
 def _tag(name: str) -> str:
