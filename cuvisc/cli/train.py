@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
         arguments: Annotated[
             list[str],
             typer.Argument(metavar="SPEC", help="Spec file, then overrides: key=value, +key=value, ~key."),
-        ],
+        ] = [],  # noqa: B006 - Typer never changes it
         out: Annotated[
             Path | None,
             typer.Option(
@@ -33,16 +33,25 @@ def register(app: typer.Typer) -> None:
         force: Annotated[
             bool, typer.Option("--force", help="Write into a folder that is not empty.")
         ] = False,
+        resume: Annotated[
+            Path | None,
+            typer.Option(
+                "--resume", help="Go on with an interrupted run, in place of a SPEC.", metavar="RUN_DIR"
+            ),
+        ] = None,
     ) -> None:
         """Fit the statistics of a graph, train what is trainable, and keep everything in a run folder.
 
+        A resumed run goes on after its last whole epoch as if nothing had happened, with the spec of its folder. Of
+        overrides it takes those that leave the graph as it is, such as a larger training.trainer.max_epochs.
+
         Example: cuvisc train specs/anomaly.yaml training.trainer.max_epochs=20
         """
-        from cuvisc.cli.specs import compile_file, one_spec
+        from cuvisc.cli.specs import compile_file
         from cuvisc.cli.terminal import wants_color
         from cuvisc.schema.render import render_text
 
-        path, overrides = one_spec(arguments)
+        path, overrides = _spec_of(arguments, out, force, resume)
         graph, diagnostics = compile_file(path, overrides)
         if len(diagnostics):
             print(render_text(diagnostics, color=wants_color(sys.stderr)), file=sys.stderr)
@@ -62,11 +71,33 @@ def register(app: typer.Typer) -> None:
                 config,
                 run_dir=out,
                 force=force,
+                resume=resume,
                 monitors=make_monitors(graph.spec),
                 overrides=overrides,
             )
         if is_first():
             print(json.dumps(_summary(run.folder, run.facts)) if as_json else run.folder)
+
+
+def _spec_of(
+    arguments: list[str], out: Path | None, force: bool, resume: Path | None
+) -> tuple[Path, list[str]]:
+    """The spec file to train, and the overrides: those named, or that of the run to resume."""
+    from cuvisc.cli.specs import one_spec, split_arguments
+    from cuvisc.runtime.run_folder import RESOLVED, read_run
+    from cuvisc.schema.errors import SpecError
+
+    if resume is None:
+        return one_spec(arguments)
+    paths, overrides = split_arguments(arguments)
+    if paths:
+        raise SpecError(f"--resume goes on with the spec of {resume}; leave out {paths[0]}")
+    if out is not None or force:
+        raise SpecError(
+            f"--resume writes into {resume}; leave out {'--out' if out is not None else '--force'}"
+        )
+    read_run(resume)
+    return resume / RESOLVED, overrides
 
 
 def _summary(folder: Path, facts: Any) -> dict[str, Any]:

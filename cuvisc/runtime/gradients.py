@@ -20,13 +20,6 @@ def upstream_of(graph: TypedGraph, values: Collection[ValueRef]) -> frozenset[st
     return frozenset(found - {INPUT_NODE})
 
 
-def trained_nodes(graph: TypedGraph) -> tuple[str, ...]:
-    """Ids of the trainable nodes that a loss depends on: those that phase 2 moves."""
-    read = {leaf.parent for leaf in graph.leaves if leaf.kind == "loss"}
-    reached = upstream_of(graph, read)
-    return tuple(node.id for node in graph.nodes if node.trainable and node.id in reached)
-
-
 def prepare(module: CompiledGraph, trained: Sequence[str]) -> list[torch.nn.Parameter]:
     """Make parameters of what phase 2 moves, and nothing else; return them."""
     module.prepare_for_train()

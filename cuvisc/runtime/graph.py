@@ -163,8 +163,12 @@ class Graph:
         *,
         run_dir: Path | str | None = None,
         force: bool = False,
+        resume: Path | str | None = None,
     ) -> Trainer:
-        """Phase 1, then phase 2, in a run folder (default: runs/<name>/<time>-<hash>); returns Lightning's trainer."""
+        """Phase 1, then phase 2, in a run folder (default: runs/<name>/<time>-<hash>); returns Lightning's trainer.
+
+        `resume` is the folder of an interrupted run of this graph, which then goes on after its last whole epoch.
+        """
         config = training_config or TrainingConfig()
         with spoken():
             self.run = train(
@@ -173,6 +177,7 @@ class Graph:
                 config,
                 run_dir=None if run_dir is None else Path(run_dir),
                 force=force,
+                resume=None if resume is None else Path(resume),
                 monitors=tuple(self.monitors.values()),
                 nodes=self.nodes,
                 leaves=self.leaves,

@@ -16,13 +16,14 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cuvisc.compiler.gradients import trained_nodes
 from cuvisc.compiler.graph import ValueRef
 from cuvisc.compiler.module import CompiledGraph, ShapeError
 from cuvisc.language.leaf import BatchError, LossNode, MetricNode, VisualizationNode
 from cuvisc.runtime.attached import Attached, of_kind
 from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
-from cuvisc.runtime.gradients import Evaluation, prepare, trained_nodes
+from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.optimizers import make_optimizer, make_scheduler
 from cuvisc.runtime.reporting import Reporters
 from cuvisc.schema.errors import DataError, SpecError
@@ -59,7 +60,7 @@ class CuvisLightningModule(LightningModule):
         self._interval = 1
         self._reported_epoch = -1
         self._first_batch: tuple[dict[str, Any], Values] | None = None
-        self.trained = trained_nodes(compiled.graph)
+        self.trained = tuple(node.id for node in trained_nodes(compiled.graph))
         self._evaluate = Evaluation(compiled, self.trained)
 
     def setup(self, stage: str) -> None:
@@ -68,6 +69,8 @@ class CuvisLightningModule(LightningModule):
             self._fit_first()
             self._fit_first = None
             prepare(self.compiled, self.trained)
+            # Phase 1 evaluates; Lightning leaves modules in the mode they are in.
+            self.compiled.train()
 
     def forward(self, cube: Tensor) -> dict[str, Tensor]:
         """Every value of the graph, by name."""

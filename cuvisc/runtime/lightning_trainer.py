@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, RichProgre
 from cuvisc.language.declare import ParameterError
 from cuvisc.runtime.callbacks.named import make_callbacks
 from cuvisc.runtime.config import MONITORED, TrainerConfig, TrainingConfig, refuse_half_on_cpu
+from cuvisc.runtime.epoch_state import RunCheckpoints
 from cuvisc.runtime.progress import bars_wanted, log
 from cuvisc.schema.errors import DeviceError, SpecError
 
@@ -33,6 +34,13 @@ class KeepBest(Callback):
         self.metrics: dict[str, float] = {}
         self.weights: dict[str, torch.Tensor] | None = None
         self._with_weights = with_weights
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value, "epoch": self.epoch, "metrics": self.metrics, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.value, self.epoch = state_dict["value"], state_dict["epoch"]
+        self.metrics, self.weights = state_dict["metrics"], state_dict["weights"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = trainer.callback_metrics.get(MONITORED)
@@ -94,6 +102,7 @@ def make_trainer(
             **options,
             callbacks=callbacks,
             logger=logger,
+            plugins=[RunCheckpoints()] if trains else None,
             default_root_dir=str(folder.parent),
             enable_autolog_hparams=False,
         )

@@ -206,7 +206,7 @@ def load_module(path: Path) -> CompiledGraph:
     from cuvisc.schema.front_end import load_data
 
     plain = read_spec(path)
-    kept = {key: plain[key] for key in ("version", "graph", "nodes") if key in plain}
+    kept: dict[str, object] = {key: plain[key] for key in ("version", "graph", "nodes") if key in plain}
     spec, diagnostics = load_data(kept, str(path / RESOLVED))
     graph = check_graph(spec, load(), diagnostics) if spec is not None else None
     if graph is None:

@@ -14,11 +14,12 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from cuvisc.compiler.gradients import trained_nodes
 from cuvisc.compiler.graph import TypedGraph
-from cuvisc.compiler.module import CompiledGraph, build_module
+from cuvisc.compiler.module import CompiledGraph, ShapeError, build_module
 from cuvisc.compiler.plan import plan_statistics
 from cuvisc.language.leaf import LeafNode, MonitoringNode
 from cuvisc.language.node import Node
@@ -26,7 +27,7 @@ from cuvisc.runtime.attached import attach_leaves
 from cuvisc.runtime.batches import phase_one_batches, wavelengths_in
 from cuvisc.runtime.components import make_config
 from cuvisc.runtime.config import DEFAULT_EPOCHS, TrainingConfig
-from cuvisc.runtime.gradients import trained_nodes
+from cuvisc.runtime.epoch_state import STATE, EpochState
 from cuvisc.runtime.lightning_module import CuvisLightningModule
 from cuvisc.runtime.lightning_trainer import (
     EpochLines,
@@ -39,9 +40,10 @@ from cuvisc.runtime.lightning_trainer import (
 from cuvisc.runtime.progress import bars_wanted, log
 from cuvisc.runtime.ranks import rank_and_world
 from cuvisc.runtime.reporting import MonitorLogger, Reporters
+from cuvisc.runtime.resuming import Resumption, locked, resume_run
 from cuvisc.runtime.run_folder import CHECKPOINTS, WEIGHTS, RunFolder, without_secrets
 from cuvisc.runtime.statistics import Fit, fit_statistics
-from cuvisc.runtime.weights import save_weights
+from cuvisc.runtime.weights import load_weights, save_weights
 from cuvisc.schema.errors import DataError, SpecError
 
 
@@ -75,12 +77,16 @@ def train(
     *,
     run_dir: Path | None = None,
     force: bool = False,
+    resume: Path | None = None,
     monitors: Sequence[MonitoringNode] = (),
     nodes: Mapping[str, Node] | None = None,
     leaves: Mapping[str, LeafNode] | None = None,
     overrides: Sequence[str] = (),
 ) -> Run:
     """Fit and train a graph; `config` stands for the spec's own, `nodes` and `leaves` for instances to use by id.
+
+    `resume` is the folder of a run of this graph that was interrupted: it goes on after its last whole epoch, as if
+    nothing had happened.
 
     Raises :class:`SpecError`, :class:`DataError` or :class:`DeviceError`, and KeyboardInterrupt when it is
     interrupted; the run folder says how the run ended in every case.
@@ -92,17 +98,44 @@ def train(
         graph, datamodule, config, [*monitors, *config.monitor_plugins], nodes or {}, leaves or {}, overrides
     )
     epochs = epochs_of(graph, config)
+    if resume is not None and run_dir is not None:
+        raise SpecError("a run is resumed in its own folder; leave out `run_dir`")
     seed_everything(config.seed, workers=True, verbose=False)
-    folder = RunFolder.create(graph.spec, run_dir, force=force)
+    if resume is not None:
+        folder = RunFolder.reopen(resume)
+    else:
+        folder = RunFolder.create(graph.spec, run_dir, force=force)
+    with locked(folder):
+        found = resume_run(folder, graph.spec, epochs) if resume is not None else None
+        if resume is not None and found is None:
+            return _finished_run(session, folder, epochs)
+        try:
+            return _Running(session, folder, epochs, found).run()
+        except BaseException as error:
+            _record_end(folder, error, graph)
+            raise
+
+
+def _record_end(folder: RunFolder, error: BaseException, graph: TypedGraph) -> None:
+    """Say in run.json how a run ended before its time; where even that cannot be written, say that."""
+    if folder.facts.get("status") == "finished":
+        return
+    interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
+    reason = without_secrets(str(error), graph.spec)
+    facts = {} if interrupted else {"error": {"type": type(error).__name__, "message": reason}}
     try:
-        return _Running(session, folder, epochs).run()
-    except BaseException as error:
-        if folder.facts.get("status") != "finished":
-            interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-            reason = without_secrets(str(error), graph.spec)
-            facts = {} if interrupted else {"error": {"type": type(error).__name__, "message": reason}}
-            folder.finish("interrupted" if interrupted else "failed", **facts)
-        raise
+        folder.finish("interrupted" if interrupted else "failed", **facts)
+    except DataError as second:
+        log.warning("%s", second)
+
+
+def _finished_run(session: Session, folder: RunFolder, epochs: int) -> Run:
+    """A run with nothing left to do, as it was left."""
+    module = build_module(session.graph, session.nodes)
+    load_weights(module, folder.path / WEIGHTS)
+    with quiet_lightning():
+        trainer = make_trainer(session.config, epochs, folder.path / CHECKPOINTS, True, False, [])
+    return Run(folder.path, module, trainer, folder.facts)
 
 
 def epochs_of(graph: TypedGraph, config: TrainingConfig) -> int:
@@ -136,24 +169,31 @@ def epochs_of(graph: TypedGraph, config: TrainingConfig) -> int:
 class _Running:
     """One run, from an empty folder to its last file."""
 
-    def __init__(self, session: Session, folder: RunFolder, epochs: int) -> None:
+    def __init__(
+        self, session: Session, folder: RunFolder, epochs: int, resumption: Resumption | None
+    ) -> None:
         self.session = session
         self.folder = folder
         self.epochs = epochs
-        self.started = time.perf_counter()
-        self.fit: Fit | None = None
+        self.resumed = resumption if resumption is not None and resumption.state is not None else None
+        self.started = time.perf_counter() - (self.resumed.own["seconds"] if self.resumed else 0.0)
         self.module = build_module(session.graph, session.nodes)
         leaves = attach_leaves(self.module, session.leaves)
         self.validates = _validates(session.datamodule, session.config)
         self.reporters = Reporters(session.monitors, folder.path, folder.writes)
         self.best = KeepBest(session.config.keep == "best")
         self.lightning = CuvisLightningModule(
-            self.module, leaves, session.config, self.reporters, self._fit_statistics, self.validates
+            self.module,
+            leaves,
+            session.config,
+            self.reporters,
+            self._fit_statistics if self.resumed is None else self._restore_statistics,
+            self.validates,
         )
 
     def run(self) -> Run:
         config, spec = self.session.config, self.session.graph.spec
-        if self.folder.writes:
+        if self.folder.writes and self.resumed is None:
             self.folder.write_spec(spec, self.session.overrides)
         trial = {"trial": True} if config.trainer.fast_dev_run else {}
         self.folder.record(seed=config.seed, **trial)
@@ -164,10 +204,12 @@ class _Running:
                 self.folder.path / CHECKPOINTS,
                 self.validates,
                 MonitorLogger(self.reporters, spec.graph.name),
-                [self.best, EpochLines()],
+                [*self._epoch_state(), self.best, EpochLines()],
             )
             self.folder.record(device=str(trainer.strategy.root_device), epochs=self.epochs)
-            named = {"name": self.folder.facts.get("name", ""), "spec": spec.to_dict()}
+            named: dict[str, Any] = {"name": self.folder.facts.get("name", ""), "spec": spec.to_dict()}
+            if self.resumed is not None:
+                named["resumed"] = self.resumed.epochs
             self.reporters.setup({**named, "training": config.to_dict(), "graph": self.session.graph})
             try:
                 self._run_phases(trainer)
@@ -175,15 +217,35 @@ class _Running:
                 self.reporters.close()
         return self._finish(trainer)
 
+    def _epoch_state(self) -> list[Callback]:
+        """What makes the run one that can be resumed."""
+        options = self.session.config.trainer
+        if self.epochs == 0 or not options.enable_checkpointing or options.fast_dev_run:
+            return []
+        path = self.folder.path / CHECKPOINTS / STATE
+        return [EpochState(path, self._own_state, self.resumed.state if self.resumed else None)]
+
+    def _own_state(self) -> dict[str, Any]:
+        return {
+            "run": self.folder.facts.get("id", ""),
+            "channels": self.module.channels,
+            "seconds": time.perf_counter() - self.started,
+        }
+
     def _run_phases(self, trainer: Trainer) -> None:
         handler = signal.getsignal(signal.SIGINT)
+        data = self.session.datamodule
         try:
-            if self.epochs != 0:
-                trainer.fit(self.lightning, datamodule=self.session.datamodule)
+            if self.resumed is not None:
+                trainer.fit(
+                    self.lightning, datamodule=data, ckpt_path=str(self.resumed.path), weights_only=True
+                )
+            elif self.epochs != 0:
+                trainer.fit(self.lightning, datamodule=data)
             elif self.validates:
-                trainer.validate(self.lightning, datamodule=self.session.datamodule, verbose=False)
+                trainer.validate(self.lightning, datamodule=data, verbose=False)
             else:
-                self.session.datamodule.prepare_data()
+                data.prepare_data()
                 self.lightning.setup("validate")
         except SystemExit:
             # Lightning leaves with 1 after Ctrl-C; who called decides what an interrupt means.
@@ -201,14 +263,25 @@ class _Running:
         loader = data.train_dataloader()
         batches = phase_one_batches(loader, rank, world, int(trial) or None)
         log.info("Phase 1: fitting statistics")
-        self.fit = fit_statistics(
-            self.module, plan_statistics(self.session.graph), lambda: batches, bars_wanted()
-        )
-        log.info("Phase 1 complete in %.1f seconds", self.fit.seconds)
-        self._record_fit(self.fit, wavelengths_in(data, batches, self.module.channels or 0))
+        fit = fit_statistics(self.module, plan_statistics(self.session.graph), lambda: batches, bars_wanted())
+        log.info("Phase 1 complete in %.1f seconds", fit.seconds)
+        self._record_fit(fit, wavelengths_in(data, batches, self.module.channels or 0))
         if self.epochs != 0:
             moved = ", ".join(f"`{name}`" for name in self.lightning.trained)
             log.info("Phase 2: training %s", moved)
+
+    def _restore_statistics(self) -> None:
+        """What phase 1 fitted, as the state of the run has it."""
+        assert self.resumed is not None
+        assert self.resumed.state is not None
+        prefix = "compiled.nodes."
+        saved = self.resumed.state["state_dict"]
+        nodes = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
+        try:
+            self.module.bind(self.resumed.own["channels"])
+            self.module.nodes.load_state_dict(nodes)
+        except (ShapeError, RuntimeError) as error:
+            raise DataError(f"{self.resumed.path} is the state of another graph: {error}") from error
 
     def _record_fit(self, fit: Fit, wavelengths: tuple[float, ...] | None) -> None:
         profile = fit.profile
@@ -236,7 +309,6 @@ class _Running:
         if self.folder.writes:
             save_weights(self.module, self.folder.path / WEIGHTS, self.folder.facts["spec_sha256"])
         seconds = time.perf_counter() - self.started
-        assert self.fit is not None
         best = (
             {"epoch": self.best.epoch + 1, "val/loss/total": self.best.value}
             if self.best.epoch >= 0
@@ -250,7 +322,7 @@ class _Running:
             kept=self.session.config.keep,
             best=best,
             metrics=metrics,
-            seconds={"phase1": self.fit.seconds, "total": round(seconds, 3)},
+            seconds={"phase1": self.folder.facts["phase1"]["seconds"], "total": round(seconds, 3)},
         )
         if self.epochs:
             log.info("Training complete in %s: %s", _duration(seconds), summary(metrics))

@@ -140,6 +140,49 @@ def test_an_interrupt_leaves_with_130(
     assert json.loads(Path("here/run.json").read_text())["status"] == "interrupted"
 
 
+def test_a_run_is_resumed_with_the_spec_of_its_folder(
+    spec: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(capsys, monkeypatch, "train", spec, "-q", "-o", "here").code == 0
+    Path(spec).unlink()
+    finished = run(capsys, monkeypatch, "train", "--resume", "here")
+    assert (finished.code, finished.out) == (0, "here\n")
+    assert finished.err == "[INFO] here is finished; to go on, raise training.trainer.max_epochs\n"
+    more = run(capsys, monkeypatch, "train", "--resume", "here", "training.trainer.max_epochs=3")
+    assert (more.code, more.out) == (0, "here\n")
+    assert more.err.splitlines()[0] == (
+        "[INFO] Resuming here after epoch 2 from its own checkpoints/resume.safetensors "
+        "(plain tensors and numbers, no pickle)"
+    )
+    assert [line.split(":")[0] for line in more.err.splitlines() if "Epoch" in line] == ["[INFO] Epoch 3/3"]
+    assert json.loads(Path("here/run.json").read_text())["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ("small.yaml", "--resume", "here"),
+            2,
+            "--resume goes on with the spec of here; leave out small.yaml",
+        ),
+        (("--resume", "here", "-o", "there"), 2, "--resume writes into here; leave out --out"),
+        (("--resume", "nowhere"), 3, "nowhere is no run folder: it holds no run.json"),
+        ((), 2, "name one spec file and any overrides (key=value); got none"),
+    ],
+)
+def test_a_resume_is_called_in_one_way(
+    spec: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    done = run(capsys, monkeypatch, "train", *arguments)
+    assert (done.code, done.out, done.err) == (code, "", f"error: {message}\n")
+
+
 def test_the_specs_that_come_with_cuvisc_train(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

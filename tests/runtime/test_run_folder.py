@@ -62,6 +62,7 @@ def test_a_finished_run_holds_what_it_promises(tmp_path: Path) -> None:
         "sample.safetensors",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
+        "checkpoints/resume.safetensors",
     }
     facts = read_run(tmp_path / "run")
     assert facts["spec_sha256"] == spec_hash(spec)

@@ -16,12 +16,13 @@ from memory_data import ANOMALY, FROZEN, MemoryScene, scene
 from torch.utils.data import DataLoader
 
 from cuvisc import TrainerConfig, TrainingConfig
+from cuvisc.compiler.gradients import trained_nodes
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.compiler.module import build_module
 from cuvisc.compiler.plan import plan_statistics
 from cuvisc.language.declare import Param
 from cuvisc.language.leaf import LossNode, MetricNode
-from cuvisc.runtime.gradients import Evaluation, prepare, trained_nodes
+from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.statistics import fit_statistics
 from cuvisc.runtime.training import Run, epochs_of, train
 from cuvisc.schema.errors import DataError, DeviceError, SpecError
@@ -114,7 +115,8 @@ def test_gradients_reach_what_is_trained_and_nothing_else() -> None:
     module = build_module(graph)
     loader = MemoryScene().val_dataloader()
     fit_statistics(module, plan_statistics(graph), lambda: loader)
-    parameters = prepare(module, trained_nodes(graph))
+    trained = [node.id for node in trained_nodes(graph)]
+    parameters = prepare(module, trained)
     assert {name for name, p in module.nodes.named_parameters() if p.requires_grad} == {
         "pca.components",
         "head.scale",
@@ -122,7 +124,7 @@ def test_gradients_reach_what_is_trained_and_nothing_else() -> None:
     }
     assert len(parameters) == 3
     cube = next(iter(loader))["cube"]
-    found = Evaluation(module, trained_nodes(graph))(cube, {leaf.parent for leaf in graph.leaves})
+    found = Evaluation(module, trained)(cube, {leaf.parent for leaf in graph.leaves})
     needs = {str(ref): value.requires_grad for ref, value in found.items()}
     assert needs == {
         "input.cube": False,
@@ -164,7 +166,7 @@ def test_without_validation_data_the_plateau_is_that_of_the_training_loss(tmp_pa
     done = train(typed(ANOMALY), TrainOnly(), config(2), run_dir=tmp_path)
     assert set(done.facts["metrics"]) == {*(f"train/loss/{name}" for name in LOSSES), "lr"}
     assert done.facts["best"] is None
-    assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert {file.name for file in (tmp_path / "checkpoints").iterdir()} == {"last.ckpt", "resume.safetensors"}
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16-mixed"])

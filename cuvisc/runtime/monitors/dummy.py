@@ -5,6 +5,7 @@ import math
 import os
 import pickle
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,13 +13,15 @@ import numpy as np
 
 from cuvisc.language.declare import Param
 from cuvisc.language.leaf import MonitoringNode
+from cuvisc.runtime.atomic import write_text
 
 
 class DummyMonitor(MonitoringNode):
     """Write metrics.jsonl, and figures as PNG with their data as .npz, into a folder.
 
     A line of metrics.jsonl is {"step", "epoch", "stage", "name", "value", "time"}; a value that is not finite is null.
-    Every run starts the file anew. Figures are figures/<leaf>-<stage>-<step>.png.
+    Every run starts the file anew; a resumed one goes on after its last whole epoch. Figures are
+    figures/<leaf>-<stage>-<step>.png.
     """
 
     aliases = ("cuvis_ai.training.monitors.DummyMonitor",)
@@ -28,7 +31,11 @@ class DummyMonitor(MonitoringNode):
     def setup(self, run_info: dict[str, Any]) -> None:
         self._folder = Path(self.output_dir or run_info["folder"])
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._lines: TextIO = (self._folder / "metrics.jsonl").open("w", encoding="utf-8")
+        file = self._folder / "metrics.jsonl"
+        resumed = run_info.get("resumed")
+        if resumed is not None and file.is_file():
+            write_text(file, "".join(_lines_before(file, resumed)))
+        self._lines: TextIO = file.open("w" if resumed is None else "a", encoding="utf-8")
 
     def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
         now = round(time.time(), 3)
@@ -65,3 +72,15 @@ class DummyMonitor(MonitoringNode):
         self._lines.flush()
         os.fsync(self._lines.fileno())
         self._lines.close()
+
+
+def _lines_before(file: Path, epoch: int) -> Iterator[str]:
+    """The whole lines of a file that were written in earlier epochs."""
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                written = json.loads(line)["epoch"]
+            except (ValueError, KeyError, TypeError):
+                continue
+            if line.endswith("\n") and (written is None or written < epoch):
+                yield line
