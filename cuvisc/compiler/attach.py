@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from cuvisc.compiler.constraints import check_constraints
 from cuvisc.compiler.declared import Use, entries_of
-from cuvisc.compiler.graph import INPUT_NODE, TypedLeaf, ValueRef
+from cuvisc.compiler.graph import INPUT_NODE, Facts, TypedLeaf, ValueRef
 from cuvisc.compiler.infer import Inference
 from cuvisc.compiler.references import Place, listed
 from cuvisc.compiler.sizes import accepts_unit, fit
+from cuvisc.compiler.suggest import as_yaml, choices_that_accept
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.document import Path
 from cuvisc.schema.spec import LeafSpec
@@ -81,13 +82,25 @@ class _Attachment:
         if not objection:
             return value
         fitting = self._fitting(use)
+        other_unit = self._other_unit(use, value)
         self.references.diagnostics.error(
             "E307",
             f"{self.name} cannot stand on `{value}`: {objection}",
             self.references.spec.document.value_span(place.path),
-            help=f"did you mean `{fitting[0].node}`?" if len(fitting) == 1 else self._would_fit(use, fitting),
+            help=other_unit
+            or (f"did you mean `{fitting[0].node}`?" if len(fitting) == 1 else self._would_fit(use, fitting)),
         )
         return None
+
+    def _other_unit(self, use: Use, value: ValueRef) -> str:
+        """Which parameter would let the leaf read a value of this unit; "" when it is not the unit that is wrong."""
+        given = self.inference.values[value].unit if value.node != INPUT_NODE else None
+        declared: Facts = next(iter(use.inputs.values()), {})
+        wanted = use.choose(declared.get("unit"))
+        if given is None or not isinstance(wanted, str) or accepts_unit(wanted, given):
+            return ""
+        found = next(choices_that_accept(declared.get("unit"), given), None)
+        return f"set `{found[0]}: {as_yaml(found[1])}` to read {given}" if found is not None else ""
 
     def _search(self, use: Use) -> ValueRef | None:
         fitting = self._fitting(use)
@@ -159,7 +172,11 @@ class _Attachment:
         if fitting:
             return f"it can stand on {listed([value.node for value in fitting])}"
         catalogue = self.references.catalogue
-        types = [name for name in catalogue.names("node") if _suits(use, Use(catalogue, "node", name, {}))]
+        types = [
+            name
+            for name in catalogue.names("node")
+            if all(_suits(one, Use(catalogue, "node", name, {})) for one in (use, *entries_of(use)))
+        ]
         return f"it stands on nodes of type {listed(types)}" if types else ""
 
 

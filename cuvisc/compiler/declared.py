@@ -72,6 +72,12 @@ class Use:
         declared = _parse(text)
         return Value(declared.dtype, tuple(self._size(dim) for dim in declared.dims), unit)
 
+    def declared_dim(self, port: str, index: int) -> str:
+        """A dimension of an input as the type declares it: a symbol, a parameter's name or a number."""
+        text = self.choose(self.inputs[port]["type"])
+        assert isinstance(text, str)
+        return str(_parse(text).dims[index])
+
     def symbols(self) -> Iterator[str]:
         """Every symbol and parameter that a port or a state of this use has as a size."""
         ports = [*self.inputs.values(), *self.outputs.values(), *self.entry.get("state", {}).values()]

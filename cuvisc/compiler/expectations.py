@@ -15,8 +15,10 @@ from cuvisc.language.choose import read_choice
 from cuvisc.schema.catalogue import Catalogue
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.document import Path, Span
+from cuvisc.schema.wording import dotted
 
 _STAGES = ("train", "val")
+_LIGHTNINGS_OWN = {f"{stage}_loss": f"{stage}/loss/total" for stage in _STAGES}
 _LABELS_STAND_IN_FOR = "mask"
 
 
@@ -62,10 +64,9 @@ def _check_monitored(graph: TypedGraph, diagnostics: Diagnostics) -> None:
         known = [*logged, "val/metric/…"] if has_metrics else logged
         diagnostics.warning(
             "W305",
-            f"`{'.'.join(str(key) for key in path)}` waits for `{monitor}`, which is never logged",
+            f"`{dotted(path)}` waits for `{monitor}`, which is never logged",
             graph.spec.document.value_span(path),
-            help=did_you_mean(monitor, logged)
-            or did_you_mean(monitor.replace("_", "/", 1), logged)
+            help=did_you_mean(_LIGHTNINGS_OWN.get(monitor, monitor), logged)
             or (f"logged are {listed(known)}" if known else "without a loss or a metric nothing is logged"),
         )
 
@@ -103,7 +104,7 @@ class _Compared:
             return
         if not isinstance(self.threshold, (int, float)):
             return
-        shown = f"`{'.'.join(str(key) for key in self.path)}`"
+        shown = f"`{dotted(self.path)}`"
         if unit == "scores" and self.name not in self.given:
             diagnostics.warning(
                 "W307",

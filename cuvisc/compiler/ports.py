@@ -95,7 +95,8 @@ class PortCheck:
         }
         if len(units) > 1:
             pairs = " and ".join(f"{unit} from `{link.value}`" for unit, link in list(units.items())[:2])
-            self._report("E205", f"`{name}` would join {pairs} in one cube", list(units.values())[1])
+            fact = f"`{name}` would join {pairs} in one cube"
+            self._report("E205", fact, list(units.values())[1], label="name values of one unit")
             return None
         unit = next(iter(units)) if len(units) == 1 and all(part.unit for part in parts) else None
         given = Value(self.wanted.dtype, (*image, sizes.total([part.sizes[-1] for part in parts])), unit)
@@ -125,9 +126,18 @@ class PortCheck:
             "E203" if own and len(own) == len(differs) else "E201",
             f"{self._name(link)} wants {self._shown()}, got {given.type} from `{link.value}`{_unsaid(link)}",
             link,
-            help=self._suggestion(self.wanted),
+            help=self._suggestion(self.wanted) or self._other_parameter(differs, given),
             notes=tuple(dict.fromkeys(notes)),
         )
+
+    def _other_parameter(self, differs: tuple[int, ...], given: Value) -> str:
+        """Which parameter of the node would make the port as large as what it is given; "" when none would."""
+        for index in differs:
+            name = self.use.declared_dim(self.port, index)
+            size = self.known.sizes.find(given.sizes[index]).value
+            if name in self.use.params and isinstance(size, int) and len(differs) == 1:
+                return f"set `{name}: {size}`"
+        return ""
 
     def _first_said(self, symbol: str, size: Size) -> Notes:
         """Which earlier input of the node gave a symbol its size."""

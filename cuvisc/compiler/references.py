@@ -12,7 +12,7 @@ from cuvisc.compiler.graph import INPUT, INPUT_NODE, INPUT_PORT, Facts, ValueRef
 from cuvisc.schema.catalogue import Catalogue
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.document import Path, Span
-from cuvisc.schema.spec import PortRef, Spec
+from cuvisc.schema.spec import LeafSpec, PortRef, Spec
 
 _MANY = 8
 
@@ -105,7 +105,7 @@ class References:
             "E301",
             f"`{place.name}` refers to `{reference.node}`, {fact}",
             span,
-            help=did_you_mean(reference.node, known) or f"there are {listed(known)}",
+            help=did_you_mean(reference.node, known) or _beside(leaf, known),
         )
 
     def _unknown_port(self, reference: PortRef, ports: Sequence[str], place: Place, span: Span) -> None:
@@ -119,6 +119,13 @@ class References:
             span,
             help=did_you_mean(str(reference), [f"{node}.{port}" for port in ports]) or have,
         )
+
+
+def _beside(leaf: LeafSpec | None, known: Sequence[str]) -> str:
+    """What may have been meant by something that is no node."""
+    if leaf is not None and leaf.parent is not None:
+        return f"did you mean `{leaf.parent}`, at which it looks?"
+    return f"there are {listed(known)}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -30,7 +30,9 @@ def check_targets(
             if target in wanted:
                 diagnostics.error("E401", message, node.span)
             else:
-                diagnostics.warning("W401", message, node.span)
+                diagnostics.warning(
+                    "W401", message, node.span, help="export to another target, or replace it"
+                )
 
 
 def check_use(graph: TypedGraph, diagnostics: Diagnostics) -> None:
@@ -61,6 +63,7 @@ def _weightless_losses(graph: TypedGraph, diagnostics: Diagnostics) -> None:
                 "W303",
                 f"`{leaf.section}.{leaf.id}`: a loss of weight 0 has no effect",
                 graph.spec.document.value_span((leaf.section, leaf.id, "weight")),
+                help="give it a weight, or leave the loss out",
             )
 
 
@@ -80,7 +83,10 @@ def _training_without_effect(graph: TypedGraph, diagnostics: Diagnostics) -> Non
     for node in graph.nodes:
         if node.trainable and node not in trained:
             diagnostics.warning(
-                "W304", f"`nodes.{node.id}` is trainable, but no loss depends on it", node.span
+                "W304",
+                f"`nodes.{node.id}` is trainable, but no loss depends on it",
+                node.span,
+                help=_freeze(node),
             )
 
 
@@ -93,6 +99,13 @@ def _make_trainable(upstream: Iterable[TypedNode]) -> str:
                 if case and isinstance(value, bool):
                     return f"set `{fact['choose']}: {str(value).lower()}` on `{node.id}`"
     return ""
+
+
+def _freeze(node: TypedNode) -> str:
+    """How to make a node what it is in effect, or to make it what it says."""
+    fact = node.entry.get("trainable")
+    chosen = fact["choose"] if isinstance(fact, dict) and "choose" in fact else ""
+    return f"add a loss behind it, or set `{chosen}: false`" if chosen else "add a loss behind it"
 
 
 def _asks_for_epochs(graph: TypedGraph) -> bool:

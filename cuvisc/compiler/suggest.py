@@ -41,8 +41,8 @@ def short_name(reference: ValueRef, first: Mapping[str, str]) -> str:
 def unit_help(use: Use, port: str, given: str, catalogue: Catalogue) -> str:
     """How to bring a value of unit `given` to this port: a parameter, another type, or a node between; "" if none."""
     declared: Facts = use.inputs[port]
-    for parameter, value in _choices_that_accept(declared.get("unit"), given):
-        return f"set `{parameter}: {_yaml(value)}` to read {given}"
+    for parameter, value in choices_that_accept(declared.get("unit"), given):
+        return f"set `{parameter}: {as_yaml(value)}` to read {given}"
     wanted = use.value(declared)
     others = [Use(catalogue, "node", name, {}) for name in catalogue.names("node") if name != use.name]
     for other in others:
@@ -54,7 +54,8 @@ def unit_help(use: Use, port: str, given: str, catalogue: Catalogue) -> str:
     return ""
 
 
-def _choices_that_accept(unit: object, given: str) -> Iterator[tuple[str, object]]:
+def choices_that_accept(unit: object, given: str) -> Iterator[tuple[str, object]]:
+    """Parameters and values for which a declared unit takes values of unit `given`."""
     if not (isinstance(unit, dict) and "choose" in unit):
         return
     for value, case in unit["cases"]:
@@ -88,7 +89,8 @@ def _turns_into(other: Use, wanted: Value) -> bool:
     return isinstance(unit, str) and wanted.unit is not None and accepts_unit(wanted.unit, unit)
 
 
-def _yaml(value: object) -> str:
+def as_yaml(value: object) -> str:
+    """A parameter's value as a spec writes it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)

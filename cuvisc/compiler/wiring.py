@@ -132,7 +132,8 @@ class _Wirer:
             return None
         span = self.references.spec.document.value_span(place.path)
         if value.node == self.node.id:
-            self._error("E303", f"`{place.name}` reads `{reference}`, the node itself", span)
+            help = "name another node; without a `parent` a node reads the one before it"
+            self._error("E303", f"`{place.name}` reads `{reference}`, the node itself", span, help=help)
             return None
         return Link(value, place, span)
 
@@ -145,7 +146,9 @@ class _Wirer:
         )
 
     def _left_open(self, ports: Sequence[str]) -> None:
-        wanted = ", ".join(f"{port}: …" for port in self.references.entries[self.node.id]["inputs"])
+        said = self.node.inputs or {}
+        every = self.references.entries[self.node.id]["inputs"]
+        wanted = ", ".join(f"{port}: {said.get(port, '…')}" for port in every)
         self._error(
             "E304",
             f"`nodes.{self.node.id}` leaves {listed(ports)} of {self.node.type} open",

@@ -85,11 +85,13 @@ class _Composer:
         path = include.path[1:] if include.path.startswith("/") else f"{group}/{include.path}".lstrip("/")
         if path in chain:
             ring = " → ".join([*chain[chain.index(path) :], path])
-            self.diagnostics.error("E031", f"the defaults form a loop: {ring}", include.span)
+            fact = f"the defaults form a loop: {ring}"
+            self.diagnostics.error("E031", fact, include.span, help="take one of them out")
             return None
         self.files += 1
         if self.files > MAX_FILES:
-            self.diagnostics.error("E005", f"the defaults read more than {MAX_FILES} files", include.span)
+            fact = f"the defaults read more than {MAX_FILES} files"
+            self.diagnostics.error("E005", fact, include.span, help="join some of them")
             return None
         file = self.folder / f"{path}.yaml"
         if not file.exists() and file.with_name(f"{file.stem}.yml").exists():
@@ -103,7 +105,9 @@ class _Composer:
         if tree.value is None:
             return None
         if not isinstance(tree.value, Mapping):
-            self.diagnostics.error("E103", f"`{file}` wants to be a mapping", tree.span)
+            self.diagnostics.error(
+                "E103", f"`{file}` wants to be a mapping", tree.span, help="write `key: value`"
+            )
             return None
         below = path.rpartition("/")[0]
         return self.file(tree, below, self.package(include, text, package), (*chain, path))
@@ -141,7 +145,7 @@ class _Composer:
             elif isinstance(item.value, Mapping) and len(item.value) == 1:
                 yield from self.grouped(*next(iter(item.value.items())))
             else:
-                self.wrong("a default is a file name or one `group: option`", item)
+                self.wrong("a default is a file name or one `group: option`", item, "write one of the two")
 
     def grouped(self, key: str, option: Marked) -> Iterator[_Include]:
         words = key.split()
@@ -153,7 +157,9 @@ class _Composer:
             if name is None:
                 continue
             if not isinstance(name, str):
-                self.wrong(f"the option of `{group}` must be a name", option)
+                self.wrong(
+                    f"the option of `{group}` must be a name", option, "write the name of a file in it"
+                )
                 continue
             yield from self.named(f"{group}/{name}" + (f"@{package}" if package else ""), option, optional)
 
@@ -161,7 +167,8 @@ class _Composer:
         path, at, package = text.partition("@")
         path = path.removesuffix(".yaml").removesuffix(".yml")
         if not _NAME.fullmatch(path) or ".." in path:
-            self.wrong(f"`{text}` is not a name of a file beside the spec", item)
+            help = "write its name, as in `general` or `data/lentils`; files stay in the spec's folder"
+            self.wrong(f"`{text}` is not a name of a file beside the spec", item, help)
             return
         yield _Include(item.span, path, package if at else None, optional)
 

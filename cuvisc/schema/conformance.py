@@ -76,6 +76,11 @@ def _is_newer(root: Marked, catalogue: Catalogue, document: Document, diagnostic
     return True
 
 
+def _words(catalogue: Catalogue, section: str) -> Json:
+    """What a section is for, without what it may hold."""
+    return {"description": (catalogue.section(section) or {}).get("description", "")}
+
+
 class _Checker:
     def __init__(
         self,
@@ -96,7 +101,7 @@ class _Checker:
         names = dict.fromkeys(self.root.value)
         shallow = {
             **self.catalogue.schema,
-            "properties": {section: {} for section in self.catalogue.sections},
+            "properties": {section: _words(self.catalogue, section) for section in self.catalogue.sections},
         }
         self.fit((), shallow, names, "section")
         for name, section in self.root.value.items():
@@ -114,14 +119,15 @@ class _Checker:
             fact = (
                 f"`{dotted(path)}` wants to be a mapping of names to entries, got {written(section.plain())}"
             )
-            self.diagnostics.error("E103", fact, self.document.value_span(path))
+            help = f"name each {KIND_NAMES[kind]}, as in `my_{kind}: {{type: …}}`"
+            self.diagnostics.error("E103", fact, self.document.value_span(path), help=help)
             return
         for name, entry in section.value.items():
             if self.diagnostics.full:
                 return
             here = (*path, name)
             if not is_name(name) or (kind == "node" and name == "input"):
-                reserved = "`input` is the cube that the graph reads"
+                reserved = "choose another name: `input` is the cube that the graph reads"
                 help = reserved if name == "input" else "use letters, digits, `_` and `-`"
                 fact = f"`{name}` cannot name a {KIND_NAMES[kind]}"
                 self.diagnostics.error("E108", fact, self.document.key_span(here), help=help)
@@ -136,7 +142,9 @@ class _Checker:
             return
         if not isinstance(entry.value, Mapping):
             fact = f"`{dotted(path)}` wants to be a mapping with a `type`, got {written(entry.plain())}"
-            self.diagnostics.error("E103", fact, self.document.value_span(path))
+            known = isinstance(entry.value, str) and self.catalogue.resolve_target(kind, entry.value)
+            help = f"write {{type: {entry.value if known else '…'}}}"
+            self.diagnostics.error("E103", fact, self.document.value_span(path), help=help)
             return
         name = self.type_name(path, entry, kind)
         definition = self.catalogue.definition(kind, name) if name is not None else None

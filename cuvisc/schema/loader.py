@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from cuvisc.schema.diagnostics import Diagnostics
+from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.document import Marked, Span
 from cuvisc.schema.reading import split_lines
 from cuvisc.schema.scalars import defect, parse_scalar
@@ -123,7 +123,9 @@ class _TreeReader:
         value = parse_scalar(event.value) if event.implicit[0] else event.value
         wrong = defect(value)
         if wrong:
-            self.diagnostics.error("E013", f"`{shortened(event.value)}` {wrong}", span)
+            self.diagnostics.error(
+                "E013", f"`{shortened(event.value)}` {wrong}", span, help="write another number"
+            )
             value = 0
         return Marked(value, span)
 
@@ -145,7 +147,11 @@ class _TreeReader:
                 first = items[name].key_span
                 notes = ((first, "it stands here first"),) if first is not None else ()
                 self.diagnostics.error(
-                    "E011", f"`{name}` stands twice in this mapping", key.span, notes=notes
+                    "E011",
+                    f"`{name}` stands twice in this mapping",
+                    key.span,
+                    help="remove one, or give it another name",
+                    notes=notes,
                 )
             items[name] = child.under(key.span)
         return Marked(items, self.span(start.start_mark, event.end_mark))
@@ -173,10 +179,13 @@ class _TreeReader:
         span = self.span(event.start_mark, event.end_mark)
         name = event.anchor
         if name not in self.anchors:
-            self.refuse("E010", f"alias `*{name}` has no anchor `&{name}` before it", span)
+            known = did_you_mean(name, list(self.anchors))
+            help = known or f"write `&{name}` before the value that is meant"
+            self.refuse("E010", f"alias `*{name}` has no anchor `&{name}` before it", span, help)
         target = self.anchors[name]
         if target is None:
-            self.refuse("E010", f"alias `*{name}` stands inside its own anchor", span)
+            fact = f"alias `*{name}` stands inside its own anchor"
+            self.refuse("E010", fact, span, "write what is meant, without an alias")
         value, size = target
         self.aliased += size
         if self.aliased > MAX_ALIASED:
@@ -193,5 +202,6 @@ class _TreeReader:
         return Span(self.file, start.line + 1, start.column + 1, length)
 
     def refuse(self, code: str, message: str, span: Span, help: str = "") -> NoReturn:
+        help = help or ("`cuvisc explain E005` lists the limits" if code == "E005" else "")
         self.diagnostics.error(code, message, span, help=help)
         raise _Refused

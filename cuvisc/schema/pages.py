@@ -20,10 +20,15 @@ def list_types(catalogue: Catalogue) -> str:
         section = next(
             (section for section, home in SECTION_KINDS.items() if home == kind), "training.trainer.callbacks"
         )
-        lines = [f"{_TITLES.get(kind, KIND_NAMES[kind] + 's')}  ({section})"]
+        lines = [f"{plural(kind)}  ({section})"]
         lines += [f"  {name:<{width}}  {(catalogue.entry(kind, name) or {})['summary']}" for name in names]
         groups.append("\n".join(lines))
     return "\n\n".join(groups)
+
+
+def plural(kind: str) -> str:
+    """What several of a kind are called."""
+    return _TITLES.get(kind, KIND_NAMES[kind] + "s")
 
 
 def describe_type(definition: Json) -> str:
@@ -36,21 +41,21 @@ def describe_type(definition: Json) -> str:
     parts += _table("parameters", [_parameter(name, definition) for name in facts["params"]])
     for title in ("inputs", "outputs", "state"):
         parts += _table(title, [_port(name, port) for name, port in facts.get(title, {}).items()])
-    remarks = list(_remarks(facts))
-    if remarks:
-        parts.append("\n".join(remarks))
+    lines = [f"{title:<13}{text}" for title, text in remarks(facts)]
+    if lines:
+        parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
 def _parameter(name: str, definition: Json) -> tuple[str, str, str]:
     schema = definition["properties"][name]
-    default = f"default {_literal(schema['default'])}" if "default" in schema else "required"
+    default = f"default {literal_text(schema['default'])}" if "default" in schema else "required"
     return (name, f"{wanted(schema)}, {default}", schema.get("description", ""))
 
 
 def _port(name: str, port: Json) -> tuple[str, str, str]:
-    unit = _choice(port.get("unit"))
-    return (name, _choice(port["type"]) + (f"  {unit}" if unit else ""), port.get("doc", ""))
+    unit = fact_text(port.get("unit"))
+    return (name, fact_text(port["type"]) + (f"  {unit}" if unit else ""), port.get("doc", ""))
 
 
 def _table(title: str, rows: Sequence[tuple[str, str, str]]) -> list[str]:
@@ -61,39 +66,41 @@ def _table(title: str, rows: Sequence[tuple[str, str, str]]) -> list[str]:
     return ["\n".join([title, *lines])]
 
 
-def _remarks(facts: Json) -> Iterator[str]:
+def remarks(facts: Json) -> Iterator[tuple[str, str]]:
+    """What else is to be known of a type: how it is fitted, what it requires, where it cannot go."""
     statistics = facts.get("statistics")
     if statistics:
-        yield f"fitted from  {_choice(statistics)}"
+        yield "fitted from", fact_text(statistics)
     for left, relation, right in facts.get("constraints", ()):
-        yield f"requires     {left} {relation} {right}"
+        yield "requires", f"{left} {relation} {right}"
     if facts.get("trainable"):
-        yield f"trainable    {_choice(facts['trainable'])}"
+        yield "trainable", fact_text(facts["trainable"])
     if facts.get("parent_types"):
-        yield f"stands on    {', '.join(facts['parent_types'])}"
+        yield "stands on", ", ".join(facts["parent_types"])
     if facts.get("needs"):
-        yield f"needs        {', '.join(facts['needs'])} in every batch"
+        yield "needs", f"{', '.join(facts['needs'])} in every batch"
     targets = facts.get("targets") or {}
     for target, reason in targets.items() if "choose" not in targets else ():
-        yield f"not for      {target}: {reason}"
+        yield "not for", f"{target}: {reason}"
 
 
-def _choice(value: Any) -> str:
+def fact_text(value: Any) -> str:
     """A fact as text; one that depends on a parameter as `A where reduce is true, else B`."""
     if value is None:
         return ""
     if isinstance(value, Mapping) and "choose" in value:
         cases = [
-            f"{_choice(fact) or 'nothing'} where {value['choose']} is {_literal(key)}"
+            f"{fact_text(fact) or 'nothing'} where {value['choose']} is {literal_text(key)}"
             for key, fact in value["cases"]
         ]
-        return ", ".join([*cases, f"else {_choice(value['otherwise']) or 'nothing'}"])
+        return ", ".join([*cases, f"else {fact_text(value['otherwise']) or 'nothing'}"])
     if isinstance(value, Mapping) and "kind" in value:
         return f"{value['kind']} of {' with '.join(value['of'])}"
     return "yes" if value is True else str(value)
 
 
-def _literal(value: object) -> str:
+def literal_text(value: object) -> str:
+    """A value as it would be written in a spec."""
     if value is None:
         return "null"
     if isinstance(value, bool):

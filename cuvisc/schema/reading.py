@@ -11,6 +11,7 @@ from cuvisc.schema.diagnostics import Diagnostics, closest
 from cuvisc.schema.document import Span
 
 MAX_BYTES = 1_000_000
+_MAX_LISTED = 5
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _FORBIDDEN = re.compile(
     "[^\\t\\n\\r\\x20-\\x7e\\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
@@ -93,4 +94,7 @@ def _similar_file(path: Path) -> str:
         return ""
     names = {entry.stem: entry.name for entry in entries[:1000]}
     found = closest(path.stem, list(names))
-    return f"did you mean `{names[found]}`?" if found is not None else ""
+    if found is not None:
+        return f"did you mean `{names[found]}`?"
+    shown = ", ".join(f"`{name}`" for name in sorted(names.values())[:_MAX_LISTED])
+    return f"there is {shown}{', …' if len(names) > _MAX_LISTED else ''}" if names else "name a YAML file"

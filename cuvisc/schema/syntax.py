@@ -13,10 +13,12 @@ _WORDS = {
         "a `:` where no key can be",
         "check the indentation, or quote text that contains `: `",
     ),
-    "could not find expected ':'": ("a key without its `:`", ""),
     "did not find expected key": ("this fits no mapping above it", "check the indentation and the quotes"),
     "did not find expected '-' indicator": ("this fits no list above it", "check the indentation"),
-    "did not find expected node content": ("a value is missing here", ""),
+    "did not find expected node content": (
+        "a value is missing here",
+        "write one, or remove what asks for it",
+    ),
     "block sequence entries are not allowed": ("a list cannot begin here", "begin it on a line of its own"),
     "did not find expected <document start>": ("this fits nothing above it", "check the indentation"),
     "found unknown escape character": (
@@ -25,19 +27,27 @@ _WORDS = {
     ),
     "found incompatible YAML document": ("another version of YAML", "specs are YAML 1.2"),
 }
+# The same, where the parser complains about what comes later than the mistake.
 _UNCLOSED = {
-    "did not find expected ',' or ']'": "this `[` is not closed, or a `,` is missing after it",
-    "did not find expected ',' or '}'": "this `{` is not closed, or a `,` is missing after it",
-    "found unexpected end of stream": "this quote is not closed",
+    "did not find expected ',' or ']'": (
+        "this `[` is not closed",
+        "add the `]`, or a `,` that is missing after it",
+    ),
+    "did not find expected ',' or '}'": (
+        "this `{` is not closed",
+        "add the `}`, or a `,` that is missing after it",
+    ),
+    "found unexpected end of stream": ("this quote is not closed", "add the closing quote"),
+    "could not find expected ':'": ("a key without its `:`", "add the `:`"),
 }
 
 
 def explain_syntax(error: yaml.MarkedYAMLError, file: str, diagnostics: Diagnostics) -> None:
     """Add the one diagnostic for a text that is no YAML."""
     problem = error.problem or "not YAML"
-    for said, meaning in _UNCLOSED.items():
+    for said, (meaning, help) in _UNCLOSED.items():
         if said in problem and error.context_mark is not None:
-            diagnostics.error("E010", meaning, _point(error.context_mark, file, diagnostics))
+            diagnostics.error("E010", meaning, _point(error.context_mark, file, diagnostics), help=help)
             return
     mark = error.problem_mark or error.context_mark
     span = _point(mark, file, diagnostics) if mark is not None else Span(file, 0, 0, 0)

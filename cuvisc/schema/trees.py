@@ -88,6 +88,8 @@ def refuse_defects(tree: Marked, diagnostics: Diagnostics) -> bool:
     for leaf in scalars(tree):
         value = leaf.value
         if isinstance(value, (int, float)) and (wrong := defect(value)):
-            diagnostics.error("E013", f"`{shortened(str(value))}` {wrong}", leaf.span)
+            diagnostics.error(
+                "E013", f"`{shortened(str(value))}` {wrong}", leaf.span, help="write another number"
+            )
             found = True
     return found

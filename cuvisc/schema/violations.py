@@ -52,7 +52,8 @@ class Reporter:
 
     def _unknown_keys(self, violation: Any, path: Path) -> None:
         known = list(violation.schema.get("properties", {}))
-        noun = self.noun if path == self.base else "key"
+        title = violation.schema.get("title")
+        noun = self.noun if path == self.base else f"parameter of {title}" if title else "key"
         open_keys = [key for key in known if key not in violation.instance]
         for key in violation.instance:
             if self.diagnostics.full:
@@ -60,8 +61,10 @@ class Reporter:
             if key in known:
                 continue
             help = did_you_mean(key, open_keys) or did_you_mean(key, known)
-            if not help and 0 < len(known) <= _MAX_LISTED:
-                help = f"known here: {', '.join(known)}"
+            if not help:
+                more = f" and {len(open_keys) - _MAX_LISTED} more" if len(open_keys) > _MAX_LISTED else ""
+                listing = f"known here: {', '.join(open_keys[:_MAX_LISTED])}{more}"
+                help = listing if open_keys else "leave it out"
             here = (*path, key)
             self.diagnostics.error(
                 "E101", f"`{dotted(here)}`: unknown {noun}", self.document.key_span(here), help=help

@@ -54,6 +54,8 @@ def wanted(schema: Json) -> str:
         return _plain(schema["minimum"])
     types = schema.get("type", [])
     kinds = [types] if isinstance(types, str) else list(types)
+    if "null" in kinds and len(kinds) > 1:
+        return f"{wanted({**schema, 'type': [kind for kind in kinds if kind != 'null']})}, or null"
     text = listed(_TYPES.get(kind, kind) for kind in kinds) or "another value"
     bounds = [words.format(_plain(schema[key])) for key, words in _BOUNDS if key in schema]
     if "minItems" in schema and schema["minItems"] == schema.get("maxItems"):

@@ -46,7 +46,7 @@ def test_several_specs_are_all_checked(cuvisc: Cuvisc) -> None:
     assert found == (
         2,
         "good.yaml: ok  (2 nodes, 0 leaves)\n",
-        BAD_ANSWER + "error[E001]: `none.yaml`: no such file\n1 error\n",
+        BAD_ANSWER + "error[E001]: `none.yaml`: no such file. there is `bad.yaml`, `good.yaml`\n1 error\n",
     )
 
 

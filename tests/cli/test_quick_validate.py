@@ -107,7 +107,7 @@ def test_sarif_for_code_scanning(cuvisc: Cuvisc) -> None:
         "ruleId": "E001",
         "ruleIndex": 0,
         "level": "error",
-        "message": {"text": "`none.yaml`: no such file"},
+        "message": {"text": "`none.yaml`: no such file. there is `bad.yaml`, `good.yaml`"},
     }
 
 

@@ -62,7 +62,7 @@ def test_sizes_say_where_they_come_from() -> None:
     """) == says("""
         graph.yaml:6:3: error[E201]: `cube` of `nodes.classes` wants float32[B,H,W,4], got float32[B,H,W,61] from `normalizer.normalized`, which stands before it
             6 |   classes: {type: Classes, class_count: 4}
-              |   ^^^^^^^
+              |   ^^^^^^^ set `class_count: 61`
            note: graph.yaml:6:41: the 4 comes from `nodes.classes.class_count`
             6 |   classes: {type: Classes, class_count: 4}
               |                                         ^
@@ -234,7 +234,7 @@ def test_joined_parts_have_one_unit() -> None:
     """) == says("""
         graph.yaml:4:32: error[E205]: `nodes.rx2.parent` would join scores from `rx.scores` and logits from `head.logits` in one cube
             4 |   rx2: {type: RX, parent: [rx, head]}
-              |                                ^^^^
+              |                                ^^^^ name values of one unit
         1 error
     """)
 
@@ -275,7 +275,7 @@ def test_a_target_that_cannot_express_a_node() -> None:
     """) == says("""
         graph.yaml:3:3: warning[W401]: `nodes.local`: Local cannot be exported to onnx: it factors a matrix for every image
             3 |   local: {type: Local}
-              |   ^^^^^
+              |   ^^^^^ export to another target, or replace it
         1 warning
     """)
 
@@ -306,13 +306,13 @@ def test_training_without_effect() -> None:
     """) == says("""
         graph.yaml:3:3: warning[W304]: `nodes.trained` is trainable, but no loss depends on it
             3 |   trained: {type: PCA, n_components: 2, trainable: true}
-              |   ^^^^^^^
+              |   ^^^^^^^ add a loss behind it, or set `trainable: false`
         graph.yaml:5:3: warning[W302]: `loss_leaves.nothing`: nothing to train: no trainable node leads to `pca.scores`
             5 |   nothing: {type: Orthogonality, parent: pca, weight: 0}
               |   ^^^^^^^ set `trainable: true` on `pca`
         graph.yaml:5:55: warning[W303]: `loss_leaves.nothing`: a loss of weight 0 has no effect
             5 |   nothing: {type: Orthogonality, parent: pca, weight: 0}
-              |                                                       ^
+              |                                                       ^ give it a weight, or leave the loss out
         3 warnings
     """)
 
@@ -378,7 +378,7 @@ def test_an_unknown_size_takes_the_first_number_it_meets() -> None:
     """) == says("""
         graph.yaml:3:49: error[E201]: `nodes.five.parent` wants float32[B,H,W,5], got float32[B,H,W,4] from `input.cube`
             3 |   five: {type: Classes, class_count: 5, parent: input}
-              |                                                 ^^^^^
+              |                                                 ^^^^^ set `class_count: 4`
            note: graph.yaml:3:38: the 5 comes from `nodes.five.class_count`
             3 |   five: {type: Classes, class_count: 5, parent: input}
               |                                      ^

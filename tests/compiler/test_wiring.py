@@ -96,7 +96,7 @@ def test_ports_left_open() -> None:
               |   ^^^^^^^^ say what each input reads: `inputs: {first: …, second: …}`
         graph.yaml:4:25: error[E304]: `nodes.by_name` leaves `first` of Fuse open
             4 |   by_name: {type: Fuse, inputs: {second: normalizer}}
-              |                         ^^^^^^ say what each input reads: `inputs: {first: …, second: …}`
+              |                         ^^^^^^ say what each input reads: `inputs: {first: …, second: normalizer}`
         2 errors
     """)
 
@@ -150,7 +150,7 @@ def test_a_node_reading_itself() -> None:
     """) == says("""
         graph.yaml:2:26: error[E303]: `nodes.rx.parent` reads `rx`, the node itself
             2 |   rx: {type: RX, parent: rx}
-              |                          ^^
+              |                          ^^ name another node; without a `parent` a node reads the one before it
         1 error
     """)
 

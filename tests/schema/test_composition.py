@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Whole terminal lines are compared, and they are as long as they are.
+# ruff: noqa: E501
+
 from pathlib import Path
 from typing import Any
 
@@ -141,22 +144,22 @@ def test_values_keep_the_place_in_their_own_file() -> None:
             (
                 "s.yaml:1:12: error[E030]: `../secret` is not a name of a file beside the spec\n"
                 "    1 | defaults: [../secret, /etc/passwd/.., _self_, _self_, 3, {a: 1, b: 2}, {g: 4}]\n"
-                "      |            ^^^^^^^^^\n"
+                "      |            ^^^^^^^^^ write its name, as in `general` or `data/lentils`; files stay in the spec's folder\n"
                 "s.yaml:1:23: error[E030]: `/etc/passwd/..` is not a name of a file beside the spec\n"
                 "    1 | defaults: [../secret, /etc/passwd/.., _self_, _self_, 3, {a: 1, b: 2}, {g: 4}]\n"
-                "      |                       ^^^^^^^^^^^^^^\n"
+                "      |                       ^^^^^^^^^^^^^^ write its name, as in `general` or `data/lentils`; files stay in the spec's folder\n"
                 "s.yaml:1:47: error[E030]: `_self_` stands twice in `defaults`\n"
                 "    1 | defaults: [../secret, /etc/passwd/.., _self_, _self_, 3, {a: 1, b: 2}, {g: 4}]\n"
                 "      |                                               ^^^^^^ keep one\n"
                 "s.yaml:1:55: error[E030]: a default is a file name or one `group: option`\n"
                 "    1 | defaults: [../secret, /etc/passwd/.., _self_, _self_, 3, {a: 1, b: 2}, {g: 4}]\n"
-                "      |                                                       ^\n"
+                "      |                                                       ^ write one of the two\n"
                 "s.yaml:1:58: error[E030]: a default is a file name or one `group: option`\n"
                 "    1 | defaults: [../secret, /etc/passwd/.., _self_, _self_, 3, {a: 1, b: 2}, {g: 4}]\n"
-                "      |                                                          ^^^^^^^^^^^^\n"
+                "      |                                                          ^^^^^^^^^^^^ write one of the two\n"
                 "s.yaml:1:76: error[E030]: the option of `g` must be a name\n"
                 "    1 | defaults: [../secret, /etc/passwd/.., _self_, _self_, 3, {a: 1, b: 2}, {g: 4}]\n"
-                "      |                                                                            ^\n"
+                "      |                                                                            ^ write the name of a file in it\n"
                 "6 errors"
             ),
         ),
@@ -174,7 +177,7 @@ def test_values_keep_the_place_in_their_own_file() -> None:
             (
                 "b.yaml:2:12: error[E031]: the defaults form a loop: a → b → a\n"
                 "    2 | defaults: [a]\n"
-                "      |            ^\n"
+                "      |            ^ take one of them out\n"
                 "1 error"
             ),
         ),
@@ -192,14 +195,19 @@ def test_values_keep_the_place_in_their_own_file() -> None:
         ),
         (
             {"s": "defaults: [general]\nnodes: {}\n", "general": "a: 'x\n"},
-            "general.yaml:1:4: error[E010]: this quote is not closed\n    1 | a: 'x\n      |    ^\n1 error",
+            (
+                "general.yaml:1:4: error[E010]: this quote is not closed\n"
+                "    1 | a: 'x\n"
+                "      |    ^ add the closing quote\n"
+                "1 error"
+            ),
         ),
         (
             {"s": "defaults: [general]\nnodes: {}\n", "general": "[1]\n"},
             (
                 "general.yaml:1:1: error[E103]: `general.yaml` wants to be a mapping\n"
                 "    1 | [1]\n"
-                "      | ^^^\n"
+                "      | ^^^ write `key: value`\n"
                 "1 error"
             ),
         ),

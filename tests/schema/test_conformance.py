@@ -80,7 +80,7 @@ s.yaml:11:28: error[E103]: `nodes.j.eps` wants a number > 0, got a mapping
       |                            ^^^^^^
 s.yaml:11:36: error[E101]: `nodes.j.colour`: unknown parameter of RXGlobal
    11 |   j: {type: RXGlobal, eps: {a: 1}, colour: red}
-      |                                    ^^^^^^ known here: parent, inputs, eps, cache_inverse
+      |                                    ^^^^^^ known here: parent, inputs, cache_inverse
 s.yaml:12:23: error[E103]: `nodes.k.eps` wants a number > 0, got nothing
    12 |   k: {type: RXGlobal, eps: }
       |                       ^^^
@@ -134,10 +134,10 @@ s.yaml:12:13: error[E106]: `nodes.k.type`: there is no node `EarlyStopping`
       |             ^^^^^^^^^^^^^ `EarlyStopping` is a callback: it belongs under `training.trainer.callbacks`
 s.yaml:13:6: error[E103]: `nodes.l` wants to be a mapping with a `type`, got text "RXGlobal"
    13 |   l: RXGlobal
-      |      ^^^^^^^^
+      |      ^^^^^^^^ write {type: RXGlobal}
 s.yaml:14:3: error[E103]: `nodes.m` wants to be a mapping with a `type`, got nothing
    14 |   m:
-      |   ^
+      |   ^ write {type: …}
 11 errors
 """,
     ),
@@ -156,7 +156,7 @@ loss_leaves:
         """
 s.yaml:2:3: error[E108]: `input` cannot name a node
     2 |   input: {type: RXGlobal}
-      |   ^^^^^ `input` is the cube that the graph reads
+      |   ^^^^^ choose another name: `input` is the cube that the graph reads
 s.yaml:3:3: error[E108]: `a.b` cannot name a node
     3 |   a.b: {type: RXGlobal}
       |   ^^^ use letters, digits, `_` and `-`
@@ -203,13 +203,13 @@ s.yaml:1:10: error[E103]: `version` wants 1, got text "1"
       |          ^^^ remove the quotes
 s.yaml:2:8: error[E103]: `nodes` wants to be a mapping of names to entries, got an empty list
     2 | nodes: []
-      |        ^^
+      |        ^^ name each node, as in `my_node: {type: …}`
 s.yaml:3:1: error[E101]: `node`: unknown section
     3 | node: {}
       | ^^^^ did you mean `nodes`?
 s.yaml:4:1: error[E101]: `zzz`: unknown section
     4 | zzz: 1
-      | ^^^ known here: version, defaults, graph, nodes, loss_leaves, metric_leaves, visualization_leaves, monitoring, datamodule, training
+      | ^^^ known here: defaults, graph, loss_leaves, metric_leaves, visualization_leaves, monitoring, datamodule, training
 4 errors
 """,
     ),
@@ -268,7 +268,7 @@ s.yaml:2:52: error[E104]: `graph.input.channels` wants a whole number >= 1, got 
       |                                                    ^
 s.yaml:2:55: error[E101]: `graph.input.bands`: unknown key
     2 | graph: {name: '', input: {dtype: uint17, channels: 0, bands: 3}, outputs: []}
-      |                                                       ^^^^^ known here: dtype, channels
+      |                                                       ^^^^^ leave it out
 s.yaml:2:75: error[E104]: `graph.outputs` wants a list that is not empty, got an empty list
     2 | graph: {name: '', input: {dtype: uint17, channels: 0, bands: 3}, outputs: []}
       |                                                                           ^^
@@ -295,7 +295,7 @@ s.yaml:6:111: error[E103]: `training.trainer.callbacks[1].patience` wants a whol
       |                                                    ^
 s.yaml:6:115: error[E103]: `training.trainer.callbacks[2]` wants to be a mapping with a `type`, got 3
     6 | …arlyStoping}, {type: EarlyStopping, patience: x}, 3, {monitor: y}]}
-      |                                                    ^
+      |                                                    ^ write {type: …}
 s.yaml:6:118: error[E102]: `training.trainer.callbacks[3].type` is missing
     6 | …yStoping}, {type: EarlyStopping, patience: x}, 3, {monitor: y}]}
       |                                                    ^^^^^^^^^^^^ add `type: …`

@@ -182,7 +182,7 @@ def test_aliases_stand_where_they_are_used() -> None:
             """
 s.yaml:3:3: error[E011]: `eps` stands twice in this mapping
     3 |   eps: 2
-      |   ^^^
+      |   ^^^ remove one, or give it another name
    note: s.yaml:2:3: it stands here first
     2 |   eps: 1
       |   ^^^
@@ -227,16 +227,16 @@ s.yaml:2:1: error[E012]: a second document begins here; a spec is one document
             """
 s.yaml:1:4: error[E013]: `.nan` is not a finite number
     1 | a: .nan
-      |    ^^^^
+      |    ^^^^ write another number
 s.yaml:2:4: error[E013]: `-.inf` is not a finite number
     2 | b: -.inf
-      |    ^^^^^
+      |    ^^^^^ write another number
 s.yaml:3:4: error[E013]: `1e999` is not a finite number
     3 | c: 1e999
-      |    ^^^^^
+      |    ^^^^^ write another number
 s.yaml:4:4: error[E013]: `9223372036854775808` does not fit in 64 bits
     4 | d: 9223372036854775808
-      |    ^^^^^^^^^^^^^^^^^^^
+      |    ^^^^^^^^^^^^^^^^^^^ write another number
 4 errors
 """,
         ),
@@ -252,9 +252,9 @@ s.yaml:2:1: error[E010]: a tab where YAML wants spaces
         (
             "nodes: {rx: {eps: 1}\n",
             """
-s.yaml:1:8: error[E010]: this `{` is not closed, or a `,` is missing after it
+s.yaml:1:8: error[E010]: this `{` is not closed
     1 | nodes: {rx: {eps: 1}
-      |        ^
+      |        ^ add the `}`, or a `,` that is missing after it
 1 error
 """,
         ),
@@ -263,7 +263,7 @@ s.yaml:1:8: error[E010]: this `{` is not closed, or a `,` is missing after it
             """
 s.yaml:1:4: error[E010]: this quote is not closed
     1 | a: 'open
-      |    ^
+      |    ^ add the closing quote
 1 error
 """,
         ),
@@ -299,7 +299,7 @@ s.yaml:3:3: error[E010]: this fits no list above it
             """
 s.yaml:1:4: error[E010]: alias `*nowhere` has no anchor `&nowhere` before it
     1 | a: *nowhere
-      |    ^^^^^^^^
+      |    ^^^^^^^^ write `&nowhere` before the value that is meant
 1 error
 """,
         ),
@@ -308,7 +308,7 @@ s.yaml:1:4: error[E010]: alias `*nowhere` has no anchor `&nowhere` before it
             """
 s.yaml:1:8: error[E010]: alias `*x` stands inside its own anchor
     1 | a: &x [*x]
-      |        ^^
+      |        ^^ write what is meant, without an alias
 1 error
 """,
         ),

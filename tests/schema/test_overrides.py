@@ -142,7 +142,7 @@ def test_numbers_are_text_where_the_language_wants_text() -> None:
       | ^^^^^
 <override>:5:14: error[E013]: `nan` is not a finite number
     5 | nodes.rx.eps=nan
-      |              ^^^
+      |              ^^^ write another number
 5 errors
 """,
         ),
@@ -157,7 +157,7 @@ def test_numbers_are_text_where_the_language_wants_text() -> None:
       |          ^^^^^^^^^^^^^^^ did you mean `RXGlobal`?
 <override>:3:12: error[E103]: `nodes.norm` wants to be a mapping with a `type`, got 1
     3 | nodes.norm=1
-      |            ^
+      |            ^ write {type: …}
 3 errors
 """,
         ),

@@ -1,0 +1,108 @@
+"""What training would wait for in vain is said before it starts; what may well be there is not complained of."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from cuvisc.compiler.check import check_graph
+from cuvisc.schema.catalogue import Catalogue, load
+from cuvisc.schema.front_end import load_text
+from cuvisc.schema.render import render_text
+
+GRAPH = """\
+nodes:
+  pca: {type: TrainablePCA, n_components: 3, trainable: true}
+  rx: {type: RXGlobal}
+  head: {type: RXLogitHead}
+"""
+
+
+def giving(*keys: str | None) -> Catalogue:
+    """The catalogue with a data module that gives these keys; None where it does not say."""
+    schema: Any = copy.deepcopy(load().schema)
+    schema["$defs"]["datamodule.IndianPines"]["x-cuvisc"]["gives"] = None if None in keys else list(keys)
+    return Catalogue(schema)
+
+
+def answer(text: str, catalogue: Catalogue | None = None) -> str:
+    """The whole terminal text for a spec of this graph, without errors."""
+    catalogue = catalogue or load()
+    spec, diagnostics = load_text(GRAPH + text, "s.yaml", catalogue=catalogue, environment={})
+    assert spec is not None, render_text(diagnostics)
+    assert check_graph(spec, catalogue, diagnostics) is not None, render_text(diagnostics)
+    return render_text(diagnostics)
+
+
+BCE = "loss_leaves: {bce: {type: AnomalyBCEWithLogits, parent: head}}\n"
+MANY = "loss_leaves: {bce: {type: WeightedMultiLoss, parent: head, child_losses: [{type: AnomalyBCEWithLogits}]}}\n"
+DATA = "datamodule: {type: IndianPines}\n"
+
+
+@pytest.mark.parametrize("leaf", [BCE, MANY])
+def test_a_mask_that_the_data_does_not_give(leaf: str) -> None:
+    line = leaf.rstrip("\n")
+    assert answer(leaf + DATA, giving("wavelengths")) == (
+        "s.yaml:5:15: warning[W306]: `loss_leaves.bce` reads `mask` of every batch, which IndianPines does not give\n"
+        f"    5 | {line[:100]}{'…' * (len(line) > 100)}\n"
+        "      |               ^^^ leave the leaf out, or take other data: it gives the cube and `wavelengths`\n"
+        "1 warning"
+    )
+
+
+@pytest.mark.parametrize("keys", [("mask",), ("labels",), (None,)], ids=str)
+def test_labels_stand_in_for_a_mask_and_data_may_not_say(keys: tuple[str | None, ...]) -> None:
+    assert answer(BCE + DATA, giving(*keys)) == ""
+
+
+def test_no_data_module_gives_nothing_to_complain_of() -> None:
+    assert answer(BCE, giving()) == ""
+
+
+@pytest.mark.parametrize(
+    "monitor", ["val/loss/total", "train/loss/bce", "val/loss/bce", "lr", "val/metric/anomaly_f1"]
+)
+def test_logged_names(monitor: str) -> None:
+    metric = "metric_leaves: {detection: {type: AnomalyDetectionMetrics, parent: head, reads: logits}}\n"
+    training = f"training: {{trainer: {{callbacks: [{{type: EarlyStopping, monitor: {monitor}}}]}}}}\n"
+    assert answer(BCE + metric + training) == ""
+
+
+@pytest.mark.parametrize(
+    ("leaves", "monitor", "help"),
+    [
+        (BCE, "val_loss", "did you mean `val/loss/total`?"),
+        (BCE, "val/loss/bec", "did you mean `val/loss/bce`?"),
+        (
+            BCE,
+            "auroc",
+            "logged are `train/loss/bce`, `train/loss/total`, `val/loss/bce` and `val/loss/total`",
+        ),
+        ("", "val/loss/total", "without a loss or a metric nothing is logged"),
+    ],
+)
+def test_names_that_are_never_logged(leaves: str, monitor: str, help: str) -> None:
+    head = "" if leaves else "graph: {outputs: [head]}\n"
+    found = answer(f"{head}{leaves}training: {{optimizer: {{scheduler: {{monitor: {monitor}}}}}}}\n")
+    (warning,) = [block for block in found.split("\ns.yaml") if "W305" in block]
+    assert f"`training.optimizer.scheduler.monitor` waits for `{monitor}`, which is never logged" in warning
+    assert warning.split("\n")[2].endswith(f"^ {help}")
+
+
+def test_a_callback_that_is_switched_off_waits_for_nothing() -> None:
+    callbacks = "[{type: EarlyStopping, monitor: none, enabled: false}, {type: LearningRateMonitor}]"
+    assert answer(BCE + f"training: {{trainer: {{callbacks: {callbacks}}}}}\n") == ""
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        "detection: {type: AnomalyDetectionMetrics, parent: rx, threshold_multiplier: 2.0}",
+        "detection: {type: AnomalyDetectionMetrics, parent: rx, threshold: 0.5}",
+        "detection: {type: AnomalyDetectionMetrics, parent: head, reads: logits}",
+    ],
+)
+def test_thresholds_in_the_right_unit(leaf: str) -> None:
+    assert answer(BCE + f"metric_leaves: {{{leaf}}}\n") == ""
