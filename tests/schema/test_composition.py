@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # Whole terminal lines are compared, and they are as long as they are.
 # ruff: noqa: E501
-
 from pathlib import Path
 from typing import Any
 
