@@ -1,6 +1,7 @@
 """Declarations to the catalogue: every registered class, assembled into one JSON Schema of the spec language.
 
-``python -m cuvisc.runtime.catalogue`` rewrites ``cuvisc/schema/cuvisc.schema.json``; a test holds that file fresh.
+``python -m cuvisc.runtime.catalogue`` rewrites ``cuvisc/schema/cuvisc.schema.json``, and docs/reference.md from it;
+tests hold both fresh.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from cuvisc.language.describe import describe
 from cuvisc.language.exports import scan
 from cuvisc.language.types import DTYPES
 from cuvisc.runtime.config import training_schema
-from cuvisc.schema.catalogue import SCHEMA_PATH, SECTION_KINDS
+from cuvisc.schema.catalogue import SCHEMA_PATH, SECTION_KINDS, Catalogue
+from cuvisc.schema.reference import PAGE, write_reference
 
 PACKAGES = (
     "cuvisc.nodes",
@@ -131,3 +133,5 @@ def schema_text() -> str:
 
 if __name__ == "__main__":
     SCHEMA_PATH.write_text(schema_text(), encoding="utf-8")
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(write_reference(Catalogue(build_schema())), encoding="utf-8")

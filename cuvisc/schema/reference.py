@@ -13,7 +13,7 @@ from cuvisc.schema.catalogue import SECTION_KINDS, Catalogue, Json, load
 from cuvisc.schema.pages import fact_text, literal_text, plural, remarks
 from cuvisc.schema.wording import wanted
 
-PAGE = Path("docs") / "reference.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 _HEAD = """# Reference
 
 Every type that a spec can name, generated from the declarations; do not edit. `cuvisc nodes NAME` prints one entry.
@@ -93,9 +93,19 @@ def _options(path: str, schema: Json) -> Iterator[str]:
 
 
 def _mapping_in(option: Json) -> Json | None:
-    """The schema of a nested section, where an option is one or may be one."""
+    """The schema of a nested section, where an option is one or may be one; of several they are told as one."""
     choices: Sequence[Json] = [option, *option.get("anyOf", ())]
-    return next((choice for choice in choices if choice.get("properties")), None)
+    found = [choice for choice in choices if choice.get("properties")]
+    if len(found) < 2:
+        return found[0] if found else None
+    told = {name: schema for choice in found for name, schema in choice["properties"].items()}
+    for name, schema in told.items():
+        if "const" in schema:
+            told[name] = {**schema, "enum": [choice["properties"][name]["const"] for choice in found]}
+            free = [choice for choice in found if name not in choice.get("required", ())]
+            if free:
+                told[name]["default"] = free[0]["properties"][name]["const"]
+    return {**found[0], "properties": told}
 
 
 def _parameter(name: str, schema: Json) -> tuple[str, str, str, str]:
