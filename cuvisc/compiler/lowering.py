@@ -11,12 +11,13 @@ from cuvisc.compiler.passes.fold_constants import fold_constants
 from cuvisc.compiler.passes.fold_decisions import fold_decisions
 from cuvisc.compiler.passes.fuse_affine import fuse_affine
 from cuvisc.compiler.passes.hoist_selection import hoist_selection
+from cuvisc.compiler.passes.rotate_norms import rotate_norms
 from cuvisc.compiler.passes.strip_leaves import strip_leaves
 from cuvisc.compiler.tracing import trace
 from cuvisc.language.statistics import BandMoments
 
-# A folded decision may leave a map with affine readers alone: they are fused at the end.
-PASSES = (fold_constants, hoist_selection, fuse_affine, fold_decisions, fuse_affine)
+# A folded decision may leave a map with affine readers alone: they are fused after it.
+PASSES = (fold_constants, hoist_selection, fuse_affine, fold_decisions, fuse_affine, rotate_norms)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from cuvisc.compiler.backends.onnx_pixels import Parts, dot, project_in_parts, sum_squares
+from cuvisc.language.affine import Array
 from cuvisc.language.ops.op import OnnxBuilder
 from cuvisc.language.types import Dim
 
@@ -16,7 +18,8 @@ from cuvisc.language.types import Dim
 class GraphBuilder:
     """Collects nodes and initializers; implements :class:`cuvisc.language.ops.op.OnnxBuilder`.
 
-    ``flat`` says that values are pixels [N,C] instead of images [B,H,W,C].
+    ``flat`` says that values are pixels [N,C] instead of images [B,H,W,C], ``only_norm`` that nothing but a squared
+    norm reads what is being emitted.
     """
 
     def __init__(self, flat: bool = False) -> None:
@@ -25,10 +28,13 @@ class GraphBuilder:
         self.initializers: dict[str, TensorProto] = {}
         self.scope = ""
         self._count = 0
+        self.only_norm = False
+        self._parts: dict[str, Parts] = {}
 
-    def enter(self, scope: str) -> None:
+    def enter(self, scope: str, *, only_norm: bool = False) -> None:
         """Name what follows after this operation."""
         self.scope = scope
+        self.only_norm = only_norm
         self._count = 0
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
@@ -45,12 +51,26 @@ class GraphBuilder:
         self.initializers[full] = numpy_helper.from_array(np.asarray(value, dtype=dtype), full)
         return full
 
-    def project(self, x: str, matrix: str, offset: str | None) -> str:
+    def project(self, x: str, matrix: Array, offset: Array | None) -> str:
         """x A + b over the last axis."""
+        if self.flat and self.only_norm:
+            self._parts[self.scope] = project_in_parts(self, x, matrix, offset)
+            return self.scope
+        if self.flat and matrix.shape[1] == 1:
+            row = dot(self, x, matrix, offset, 0)
+            return self.node("Reshape", row, self.constant("column", [-1, 1], "int64"))
+        inputs = [x, self.constant("matrix", matrix)]
+        bias = [] if offset is None else [self.constant("offset", offset)]
         if self.flat:
-            return self.node("Gemm", x, matrix, *([offset] if offset else []))
-        y = self.node("MatMul", x, matrix)
-        return self.node("Add", y, offset) if offset else y
+            return self.node("Gemm", *inputs, *bias)
+        y = self.node("MatMul", *inputs)
+        return self.node("Add", y, *bias) if bias else y
+
+    def squared_norm(self, x: str) -> str:
+        """Sum of squares over the last axis."""
+        if x in self._parts:
+            return sum_squares(self, self._parts.pop(x))
+        return self.node("ReduceSumSquare", x, self.constant("axes", [-1], "int64"), keepdims=1)
 
     def loop(
         self, count: int, state: str, shape: Sequence[Dim], body: Callable[[OnnxBuilder, str, str], str]

@@ -1,7 +1,7 @@
 """Program to ONNX, op by op: deterministic bytes, the user's names, no source paths, one file.
 
 Opaque nodes go through torch's exporter (:mod:`cuvisc.compiler.backends.opaque_onnx`) and are inlined. Where every
-op treats pixels alone, the graph computes on pixels [N,C], so that a projection is one Gemm.
+op treats pixels alone, the graph computes on pixels [N,C] (:mod:`cuvisc.compiler.backends.onnx_pixels`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from cuvisc.compiler.backends.onnx_builder import GraphBuilder
 from cuvisc.compiler.backends.opaque_onnx import inline_opaque
 from cuvisc.compiler.ir import Operation, Program
+from cuvisc.compiler.passes.rotate_norms import only_squared
 from cuvisc.language.types import TensorType
 
 OPSET = 20
@@ -66,7 +67,7 @@ def _serialize(program: Program, dtype: str, metadata: Mapping[str, str]) -> byt
         builder.initializers[name] = numpy_helper.from_array(np.array([setting.default], np.float32), name)
     for operation in program.operations:
         if operation.outputs[0].name not in names:
-            _emit(builder, names, operation)
+            _emit(builder, names, operation, only_norm=only_squared(program, operation))
     outputs = _leave(builder, program, names)
     initializers = list(builder.initializers.values())
     model = helper.make_model(
@@ -100,8 +101,8 @@ def _enter_cube(builder: GraphBuilder, program: Program) -> dict[str, str]:
     return names
 
 
-def _emit(builder: GraphBuilder, names: dict[str, str], operation: Operation) -> None:
-    builder.enter(operation.name)
+def _emit(builder: GraphBuilder, names: dict[str, str], operation: Operation, *, only_norm: bool) -> None:
+    builder.enter(operation.name, only_norm=only_norm)
     inputs = [names[name] for name in operation.inputs]
     if operation.op.name == "opaque":
         results = inline_opaque(builder.nodes, builder.initializers, operation, inputs, OPSET)

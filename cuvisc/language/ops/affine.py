@@ -60,13 +60,12 @@ class Affine(Op):
         y = x
         if near.center.any():
             y = b.node("Sub", y, b.constant("center", near.center))
-        offset = b.constant("offset", near.offset) if near.offset.any() else None
         if not near.elementwise:
-            return b.project(y, b.constant("matrix", near.matrix), offset)
+            return b.project(y, near.matrix, near.offset if near.offset.any() else None)
         if (near.matrix != 1).any():
             y = b.node("Mul", y, b.constant("gain", near.matrix))
-        if offset is not None:
-            y = b.node("Add", y, offset)
+        if near.offset.any():
+            y = b.node("Add", y, b.constant("offset", near.offset))
         return b.node("Identity", y) if y == x else y
 
 

@@ -27,7 +27,7 @@ class SquaredNorm(Op):
         return values[0].square().sum(dim=-1, keepdim=True)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
-        return b.node("ReduceSumSquare", values[0], b.constant("axes", [-1], "int64"), keepdims=1)
+        return b.squared_norm(values[0])
 
 
 class Concat(Op):

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from ..affine import Array
 from ..symbol import Symbol
 from ..types import Dim, TensorType
 
@@ -29,8 +30,11 @@ class OnnxBuilder(Protocol):
     def constant(self, name: str, value: Any, dtype: str = "float32") -> str:
         """Add an initializer and return its name."""
 
-    def project(self, x: str, matrix: str, offset: str | None) -> str:
+    def project(self, x: str, matrix: Array, offset: Array | None) -> str:
         """x A + b over the last axis, as one node where the graph works on pixels [N,C]."""
+
+    def squared_norm(self, x: str) -> str:
+        """Sum of squares over the last axis, kept as one band."""
 
     def loop(
         self, count: int, state: str, shape: Sequence[Dim], body: Callable[[OnnxBuilder, str, str], str]
