@@ -28,10 +28,21 @@ def register(app: typer.Typer) -> None:
             Path, typer.Argument(help="Folder that `cuvisc export` wrote.", metavar="ARTIFACT")
         ],
         input: Annotated[
-            Path, typer.Argument(help="Cube and mask: .npz; the mask is > 0 on anomalies.", metavar="INPUT")
+            str,
+            typer.Argument(
+                help="Cube of any format, with a mask that is > 0 on anomalies in it or beside it.",
+                metavar="INPUT",
+            ),
         ],
-        key: Annotated[str, typer.Option("--key", help="Array of the .npz that is the cube.")] = "cube",
-        mask_key: Annotated[str, typer.Option("--mask", help="Array of the .npz that is the mask.")] = "mask",
+        key: Annotated[str | None, typer.Option("--key", help="Array in the file that is the cube.")] = None,
+        mask: Annotated[
+            str,
+            typer.Option(
+                "--mask",
+                help="Mask: an array in the file, or a file; default: `mask`, else such as scene_mask.png.",
+                metavar="NAME|FILE",
+            ),
+        ] = "mask",
         output: Annotated[
             str | None,
             typer.Option(
@@ -46,6 +57,12 @@ def register(app: typer.Typer) -> None:
                 metavar="NODE=VALUE|NUMBER",
             ),
         ] = None,
+        ignore_wavelengths: Annotated[
+            bool, typer.Option("--ignore-wavelengths", help="Do not compare band centres with the model's.")
+        ] = False,
+        resample: Annotated[
+            bool, typer.Option("--resample", help="Interpolate spectra linearly to the model's band centres.")
+        ] = False,
         device: DeviceOption = "auto",
         threads: ThreadsOption = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -56,6 +73,7 @@ def register(app: typer.Typer) -> None:
 
         Example: cuvisc evaluate artifact scene.npz --json
         """
+        from cuvisc.runtime.data.opening import split_location
         from cuvisc.runtime.evaluation import evaluate_file
         from cuvisc.runtime.inference import Predictor
 
@@ -63,18 +81,25 @@ def register(app: typer.Typer) -> None:
         named = parse_thresholds([text for text in threshold or [] if parse_number(text) is None])
         predictor = Predictor(artifact, device=device, threads=threads)
         warn_of_device(predictor)
+        path, inside = split_location(input, key)
         result = evaluate_file(
             predictor,
-            input,
-            cube_key=key,
-            mask_key=mask_key,
+            path,
+            cube_key=inside,
+            mask=mask,
             score_output=output,
             threshold=numbers[-1] if numbers else None,
             thresholds=named,
+            ignore_wavelengths=ignore_wavelengths,
+            resample=resample,
         )
+        for text in result.warnings:
+            warn(text)
         if result.excluded_pixels:
             total = result.pixels + result.excluded_pixels
-            warn(f"{result.excluded_pixels} of {total} pixels have a score that is NaN and are left out")
+            warn(
+                f"{result.excluded_pixels} of {total} pixels have no data or a score that is NaN and are left out"
+            )
         for reason in dict.fromkeys(result.reasons.values()):
             names = ", ".join(name for name, why in result.reasons.items() if why == reason)
             warn(f"no {names}: {reason}")

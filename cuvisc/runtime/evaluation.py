@@ -15,8 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.artifact import OutputFacts
-from cuvisc.runtime.data.source import CubeSource, read_array
+from cuvisc.runtime.data.nodata import find_missing, stored_nodata
+from cuvisc.runtime.data.opening import array_names, split_location
+from cuvisc.runtime.data.source import CubeSource
+from cuvisc.runtime.data.truth import Truth, find_truth, read_truth
 from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.spectral_contract import match_bands
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.errors import DataError, SpecError
 
@@ -43,6 +47,7 @@ class Evaluation:
     iou: float | None = None
     provider: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def metrics(self) -> dict[str, float | None]:
         """The six numbers by name."""
@@ -89,33 +94,46 @@ def evaluate_file(
     predictor: Predictor,
     path: Path,
     *,
-    cube_key: str = "cube",
-    mask_key: str = "mask",
+    cube_key: str | None = None,
+    mask: str = "mask",
     score_output: str | None = None,
     threshold: float | None = None,
     thresholds: Mapping[str, float] | None = None,
+    ignore_wavelengths: bool = False,
+    resample: bool = False,
 ) -> Evaluation:
     """Run a cube that has a mask (> 0 is an anomaly) and measure the scores and decisions.
 
+    `mask` is a file, or an array in the cube's file; without such an array a file beside the cube is taken.
+
     Scores are the first output whose unit is scores, logits or probabilities, unless `score_output` names one;
-    decisions are the first output with that unit, or `scores >= threshold`. Pixels whose score is NaN are left out
-    and counted.
+    decisions are the first output with that unit, or `scores >= threshold`. Pixels whose score is NaN, or that have no
+    data, are left out and counted.
     """
     chosen = _choose_scores(predictor, score_output)
     decisions = None if threshold is not None else _first(predictor, (DECISIONS,))
     kept = [facts.name for facts in (chosen, decisions) if facts is not None]
-    with CubeSource.open(path, cube_key) as source:
-        positive = _read_mask(path, mask_key, source)
-        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in kept}
-        for _, _, outputs in predictor.run(source, thresholds):
+    with CubeSource.open(path, cube_key) as opened:
+        positive = _read_mask(path, mask, opened)
+        source, doubt = match_bands(predictor.manifest, opened, ignore=ignore_wavelengths, resample=resample)
+        values = {name: np.full(source.shape[:3], np.nan) for name in kept}
+        known = np.ones(source.shape[:3], bool)
+        nodata = stored_nodata(source.facts.nodata, source.dtype)
+        for block, spectra, outputs in predictor.run(source, thresholds):
+            where = (block.image, slice(block.top, block.bottom), slice(block.left, block.right))
             for name in kept:
-                parts[name].append(_one_band(name, outputs[name]))
-    values = {name: np.concatenate(pieces) for name, pieces in parts.items()}
-    scores = values[chosen.name].astype(np.float64) if chosen else None
-    decided: Bools | None = values[decisions.name].astype(bool) if decisions else None
+                values[name][where] = _one_band(name, outputs[name])
+            missing = find_missing(spectra, nodata)
+            if missing is not None:
+                known[where] = ~missing.whole
+    counted = known.reshape(-1)
+    scores = values[chosen.name].reshape(-1)[counted] if chosen else None
+    decided: Bools | None = values[decisions.name].reshape(-1)[counted] > 0 if decisions else None
     if scores is not None and threshold is not None:
         decided = scores >= threshold
-    result = measure(scores, decided, positive)
+    result = measure(scores, decided, positive[counted])
+    result.excluded_pixels += int(np.count_nonzero(~counted))
+    result.warnings = [*opened.facts.warnings, *([doubt] if doubt else [])]
     result.score_output = chosen.name if chosen else None
     result.decision_output = decisions.name if decisions else None
     result.provider = predictor.provider
@@ -185,15 +203,23 @@ def _first(predictor: Predictor, units: tuple[str, ...]) -> OutputFacts | None:
 def _one_band(name: str, values: NDArray[Any]) -> NDArray[Any]:
     if values.shape[-1] != 1:
         raise SpecError(f"`{name}` has {values.shape[-1]} bands; a mask is compared with an output of one")
-    return values.reshape(-1)
+    pixels: NDArray[Any] = values[0, ..., 0]
+    return pixels
 
 
-def _read_mask(path: Path, key: str, source: CubeSource) -> Bools:
-    wanted = source.array_shape[:-1]
-    values = read_array(path, key)
-    if values.shape not in (wanted, (*wanted, 1)):
-        raise DataError(f"{path}: `{key}` has the shape {values.shape}; one of {wanted} goes with the cube")
-    positive: Bools = values.reshape(-1) > 0
+def _read_mask(path: Path, mask: str, source: CubeSource) -> Bools:
+    """The mask [N]: a file of that name, else that array of the cube's file, else a file beside the cube."""
+    file, key = split_location(mask)
+    truth = Truth(file, key) if file.is_file() else find_truth(path, "mask", mask)
+    if truth is None:
+        names = array_names(path)
+        listed = f"; it holds {', '.join(f'`{name}`' for name in names[:12])}" if names else ""
+        hint = did_you_mean(mask, names)
+        raise DataError(
+            f"{path} has no mask, neither an array `{mask}` nor a file beside it, such as {path.stem}_mask.png"
+            f"{listed}{f'. {hint}' if hint else ''}"
+        )
+    positive: Bools = read_truth(truth, source.array_shape[:-1]).reshape(-1) > 0
     return positive
 
 
