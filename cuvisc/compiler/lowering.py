@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cuvisc.compiler.ir import Program, verify
 from cuvisc.compiler.module import CompiledGraph
-from cuvisc.compiler.passes.center_affine import Certificate, center_affine
+from cuvisc.compiler.passes.certify_affine import Certificate, certify_affine
 from cuvisc.compiler.passes.fold_constants import fold_constants
 from cuvisc.compiler.passes.fold_decisions import fold_decisions
 from cuvisc.compiler.passes.fuse_affine import fuse_affine
@@ -35,5 +35,5 @@ def lower(module: CompiledGraph, profile: BandMoments | None = None) -> Lowered:
     program = plain
     for rewrite in PASSES:
         program = verify(rewrite(program))
-    fused, certificates = center_affine(program, profile)
+    fused, certificates = certify_affine(program, profile)
     return Lowered(plain, verify(fused), certificates)

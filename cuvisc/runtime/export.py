@@ -95,7 +95,8 @@ def _refusal(evidence: Mapping[str, Any]) -> str:
         if certificate["centered_bound"] > evidence["tolerance"]["relative"]:
             lines.append(
                 f"  `{certificate['operation']}` amplifies float32 rounding to {certificate['centered_bound']:.1g}: "
-                "its statistics are close to singular; raise eps, or reduce the bands before it"
+                "its statistics are close to singular; raise eps, reduce the bands before it, "
+                "or ask for fewer outputs between"
             )
     return "\n".join(lines)
 

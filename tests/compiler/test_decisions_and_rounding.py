@@ -16,7 +16,7 @@ from cuvisc.compiler.backends.onnx_model import generate_onnx
 from cuvisc.compiler.backends.torch_program import ProgramModule
 from cuvisc.compiler.ir import Program, verify
 from cuvisc.compiler.lowering import lower
-from cuvisc.compiler.passes.center_affine import LIMIT, center_affine, rounding_bound
+from cuvisc.compiler.passes.certify_affine import LIMIT, certify_affine, rounding_bound
 from cuvisc.compiler.passes.fold_decisions import fold_decisions
 from cuvisc.language import ops
 
@@ -169,4 +169,4 @@ def test_the_certificate_is_about_the_median_error(offset: float, form: str) -> 
 
 def test_without_a_profile_nothing_changes() -> None:
     program = record(lambda x: ops.affine(x, np.ones((3, 2)), center=1e4), 3)
-    assert center_affine(program, None) == (program, ())
+    assert certify_affine(program, None) == (program, ())

@@ -215,16 +215,28 @@ def test_a_refusal_keeps_the_artifact_before_it(tmp_path: Path, monkeypatch: pyt
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_statistics_close_to_singular(tmp_path: Path) -> None:
-    """Where float32 cannot hold the scores, the refusal says which map and what to do."""
+def almost_alike() -> np.ndarray:
+    """Six bands that differ by a hundred-thousandth of what they share: more than float32 can whiten."""
     random = np.random.default_rng(0)
     common = random.standard_normal((1, 40, 40, 1))
-    cube = (common + 1e-5 * random.standard_normal((1, 40, 40, 6))).astype(np.float32)
+    return (common + 1e-5 * random.standard_normal((1, 40, 40, 6))).astype(np.float32)
+
+
+def test_statistics_close_to_singular(tmp_path: Path) -> None:
+    """Where float32 cannot hold the scores, the whitening is computed in float64."""
+    evidence = export(source(almost_alike(), "nodes: {rx: {type: RXGlobal}}"), tmp_path / "artifact")
+    assert [certificate["form"] for certificate in evidence["certificates"]] == ["float64"]
+    assert evidence["max_relative_error"] < 1e-6
+
+
+def test_rounding_between_two_outputs(tmp_path: Path) -> None:
+    """Scores of spectra that were rounded to float32 on their way out: the refusal says which map and what to do."""
+    spec = "nodes: {scaled: {type: StandardNormalizer}, rx: {type: RXGlobal}}\ngraph: {outputs: [scaled, rx]}"
     with pytest.raises(VerificationError) as caught:
-        export(source(cube, "nodes: {rx: {type: RXGlobal}}"), tmp_path / "artifact")
+        export(source(almost_alike(), spec), tmp_path / "artifact")
     last = str(caught.value).splitlines()[-1]
     assert last.startswith("  `rx/affine` amplifies float32 rounding to ")
-    assert last.endswith("its statistics are close to singular; raise eps, or reduce the bands before it")
+    assert last.endswith("raise eps, reduce the bands before it, or ask for fewer outputs between")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ class ProgramModule(nn.Module):
             )
         for operation in program.operations:
             for key, value in operation.constants.items():
-                exact = operation.op.name == "affine" and key in ("center", "offset")
+                exact = operation.op.name == "affine" and (
+                    key != "matrix" or "double" in operation.attributes
+                )
                 held = torch.float64 if exact else dtype
                 name = self._add(f"{operation.name}.{key}", torch.from_numpy(value.copy()), held)
                 self._buffer_names[operation.name, key] = name

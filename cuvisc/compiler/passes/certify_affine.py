@@ -1,9 +1,13 @@
-"""Choose how an affine map of the cube is written for float32, by a bound on its rounding error known at compile time.
+"""Choose how an affine map is computed, by a bound on its rounding error known at compile time.
 
-The folded form x A + b is one multiplication, but where the cube lies far from zero compared with its spread,
-x A and b are large and cancel. The centred form (x - m32) A + (m32 - m) A subtracts a float32 mean first and
-gives back, exactly, what rounding the mean lost. The bound is the expected rounding error of an output
-relative to the output's own size:
+folded    x A + b in float32: one multiplication. Where the cube lies far from zero compared with its spread, x A and
+          b are large and cancel.
+centered  (x - m32) A + (m32 - m) A in float32: a float32 mean is subtracted first, and what rounding the mean lost is
+          given back exactly.
+float64   x A + b in float64, rounded to float32 at the end: where bands are so alike that whitening them amplifies
+          float32 rounding beyond what an export may differ by.
+
+The bound is the expected rounding error of an output relative to the output's own size:
 
     bound = 2 sqrt(mean_k (e_k / s_k)^2),  e = 2^-24 (E|x - center| |A| + |offset|),  s_k = sqrt(E y_k^2)
 
@@ -22,6 +26,9 @@ from cuvisc.language.statistics import BandMoments
 
 UNIT_ROUNDOFF = 2.0**-24
 LIMIT = 1e-5
+"""Largest bound of the folded form that is not worth a subtraction."""
+LARGEST = 1e-4
+"""Largest bound that float32 is trusted with; the tolerance of an export."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,8 @@ class Certificate:
         return asdict(self)
 
 
-def center_affine(program: Program, profile: BandMoments | None) -> tuple[Program, tuple[Certificate, ...]]:
-    """Write every band-mixing map of the cube in the cheapest form whose bound holds.
+def certify_affine(program: Program, profile: BandMoments | None) -> tuple[Program, tuple[Certificate, ...]]:
+    """Write every band-mixing map whose input's moments are known in the cheapest form whose bound holds.
 
     ``profile`` are the moments of the training cubes; without them nothing changes.
     """
@@ -53,10 +60,11 @@ def center_affine(program: Program, profile: BandMoments | None) -> tuple[Progra
         moments = known.get(operation.inputs[0])
         if moments is not None and operation.op.name == "gather_bands":
             known[operation.output.name] = _selected(moments, list(operation.attributes["indices"]))
-        if moments is not None and affine is not None and not affine.elementwise:
-            chosen, certificate = _choose(operation.name, affine, moments)
-            operation = replace(operation, constants=vars(chosen))
-            certificates.append(certificate)
+        if moments is not None and affine is not None:
+            known[operation.output.name] = moments.through(affine)
+            if not affine.elementwise:
+                operation, certificate = _choose(operation, affine, moments)
+                certificates.append(certificate)
         operations.append(operation)
     return program.with_operations(operations), tuple(certificates)
 
@@ -65,12 +73,17 @@ def _selected(moments: BandMoments, indices: list[int]) -> BandMoments:
     return BandMoments(moments.count, moments.mean[indices], moments.scatter[np.ix_(indices, indices)])
 
 
-def _choose(name: str, affine: AffineMap, profile: BandMoments) -> tuple[AffineMap, Certificate]:
-    folded = affine.recentered(np.zeros(len(profile.mean)))
-    centered = affine.recentered(profile.mean)
-    bounds = rounding_bound(folded, profile), rounding_bound(centered, profile)
-    keep = bounds[0] <= LIMIT or bounds[0] <= bounds[1]
-    return (folded if keep else centered), Certificate(name, "folded" if keep else "centered", *bounds)
+def _choose(operation: Operation, affine: AffineMap, moments: BandMoments) -> tuple[Operation, Certificate]:
+    folded = affine.recentered(np.zeros(len(moments.mean)))
+    centered = affine.recentered(moments.mean)
+    bounds = rounding_bound(folded, moments), rounding_bound(centered, moments)
+    if min(bounds) > LARGEST:
+        form, chosen = "float64", replace(operation, constants=vars(folded), attributes={"double": True})
+    elif bounds[0] <= LIMIT or bounds[0] <= bounds[1]:
+        form, chosen = "folded", replace(operation, constants=vars(folded))
+    else:
+        form, chosen = "centered", replace(operation, constants=vars(centered))
+    return chosen, Certificate(operation.name, form, *bounds)
 
 
 def rounding_bound(affine: AffineMap, profile: BandMoments) -> float:

@@ -13,12 +13,15 @@ from ..affine import AffineMap
 from ..types import Dim, TensorType
 from .op import OnnxBuilder, Op, OpError, apply
 
+_DOUBLE, _FLOAT = 11, 1
+
 
 class Affine(Op):
     """y = (x - center) A + offset over the last axis.
 
     The center is rounded to the dtype of x and what rounding lost returns through the offset, so that float32
-    data around a large offset keeps its small differences.
+    data around a large offset keeps its small differences. With the attribute ``double`` everything is computed in
+    float64 and rounded once, to the dtype of x.
     """
 
     name = "affine"
@@ -45,17 +48,24 @@ class Affine(Op):
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
         (x,) = values
         matrix, center, offset = constants["matrix"], constants["center"], constants["offset"]
+        if constants.get("double", False) and x.dtype != torch.float64:
+            wide = self.torch(
+                x.double(), matrix=matrix.double(), center=center.double(), offset=offset.double()
+            )
+            return wide.to(x.dtype)
         near: Tensor = center.to(x.dtype)
         if center.dtype != x.dtype:
             lost = near.to(center.dtype) - center
-            wide = lost.expand(matrix.shape[:1]) if matrix.ndim == 2 else lost
-            offset = offset + _linear(wide, matrix.to(center.dtype))
+            lost = lost.expand(matrix.shape[:1]) if matrix.ndim == 2 else lost
+            offset = offset + _linear(lost, matrix.to(center.dtype))
         result: Tensor = _linear(x - near, matrix.to(x.dtype)) + offset.to(x.dtype)
         return result
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values
         exact = AffineMap.make(constants["matrix"], constants["center"], constants["offset"])
+        if constants.get("double", False):
+            return self._double(b, x, exact.recentered(np.zeros(())))
         near = exact.recentered(exact.center.astype(np.float32).astype(np.float64))
         y = x
         if near.center.any():
@@ -67,6 +77,10 @@ class Affine(Op):
         if near.offset.any():
             y = b.node("Add", y, b.constant("offset", near.offset))
         return b.node("Identity", y) if y == x else y
+
+    def _double(self, b: OnnxBuilder, x: str, folded: AffineMap) -> str:
+        y = b.node("MatMul", b.node("Cast", x, to=_DOUBLE), b.constant("matrix", folded.matrix, "float64"))
+        return b.node("Cast", b.node("Add", y, b.constant("offset", folded.offset, "float64")), to=_FLOAT)
 
 
 def _linear(x: Tensor, matrix: Tensor) -> Tensor:
