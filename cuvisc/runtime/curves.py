@@ -82,6 +82,13 @@ def thin_along(x: Floats, y: Floats, points: int = POINTS) -> tuple[Floats, Floa
     """A curve in the unit square with at most about `points` points, evenly spaced along its length, its ends kept."""
     if x.size <= points:
         return x, y
+    across, up = np.diff(x), np.diff(y)
+    # Points on a straight line between their neighbours change nothing that is drawn.
+    turns = np.abs(across[:-1] * up[1:] - across[1:] * up[:-1]) > 1e-15
+    kept = np.concatenate([[True], turns, [True]])
+    x, y = x[kept], y[kept]
+    if x.size <= points:
+        return x, y
     length = np.cumsum(np.abs(np.diff(x, prepend=x[0])) + np.abs(np.diff(y, prepend=y[0])))
     cell = np.floor(length * points / max(float(length[-1]), 1e-300))
     kept = np.append(np.diff(cell) > 0, True)

@@ -17,7 +17,7 @@ from cuvisc.runtime.report.scales import Axis
 
 Floats = NDArray[np.float64]
 Place = Callable[[float], float]
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 10.0, 10.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 10.0, 10.0, 40.0
 _FEW = 30
 
 
@@ -110,7 +110,7 @@ class Chart:
         for value, text in self.y.ticks(4):
             y = down(value)
             parts.append(tag("path", d=f"M{_LEFT:g} {y:.1f}H{right:g}", class_="grid"))
-            parts.append(tag("text", text, x=_LEFT - 6, y=f"{y + 4:.1f}", class_="tick end"))
+            parts.append(tag("text", text, x=_LEFT - 5, y=f"{y + 4:.1f}", class_="tick end"))
         for value, text in self.x.ticks(max(3, int(self.width / 75))):
             x = across(value)
             parts.append(tag("path", d=f"M{x:.1f} {bottom:g}v4", class_="axis"))
@@ -118,12 +118,12 @@ class Chart:
         parts.append(tag("path", d=f"M{_LEFT:g} {bottom:g}H{right:g}", class_="axis"))
         middle = (_LEFT + right) / 2
         parts.append(tag("text", self.x.label, x=f"{middle:g}", y=self.height - 5, class_="label middle"))
-        turned = f"rotate(-90 11 {(_TOP + bottom) / 2:g})"
+        turned = f"rotate(-90 9 {(_TOP + bottom) / 2:g})"
         parts.append(
             tag(
                 "text",
                 self.y.label,
-                x=11,
+                x=9,
                 y=f"{(_TOP + bottom) / 2:g}",
                 transform=turned,
                 class_="label middle",

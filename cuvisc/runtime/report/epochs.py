@@ -38,7 +38,15 @@ def training(run: RunFiles) -> Html:
     panels += [_metric(names, history.series[names[0]], run) for names in metrics[:_MOST]]
     if _RATE in history.series:
         rate = history.series[_RATE]
-        panels.append(_panel(run, "Learning rate", [(rate, "purple", "")], "learning rate", log=rate.low > 0))
+        panels.append(
+            _panel(
+                run,
+                "Learning rate",
+                [(rate, "purple", "")],
+                "learning rate",
+                log=rate.low > 0 and rate.high > 3 * rate.low,
+            )
+        )
     left = len(metrics) - _MOST
     more = tag("p", f"{count(left, 'more metric')} in metrics.jsonl.", class_="about") if left > 0 else None
     return join(_why_short(run), tag("div", panels, class_="panels"), more, broken)

@@ -38,7 +38,7 @@ def maps(run: RunFiles) -> Html:
             )
         )
     if "picture/decisions" in arrays:
-        panels.append(_decisions(arrays, main))
+        panels.append(_decisions(arrays, main, counted=sample["step"] == 1))
     if len(panels) < 3:
         shown = {main.get("name"), main.get("decision")}
         others = [name for name in sample["values"] if name not in shown]
@@ -142,7 +142,8 @@ def _bar(low: float, high: float, unit: str | None, threshold: float | None) -> 
     return tag("div", bar, ends, class_="bar")
 
 
-def _decisions(arrays: dict[str, NDArray[Any]], main: dict[str, Any]) -> Html:
+def _decisions(arrays: dict[str, NDArray[Any]], main: dict[str, Any], *, counted: bool) -> Html:
+    """Decisions against the mask; pixels are `counted` where each one shown stands for one of the image."""
     decided, mask = arrays["picture/decisions"].astype(bool), arrays.get("picture/mask")
     name = main.get("name")
     values = arrays.get(f"picture/value/{name}") if name is not None else None
@@ -153,7 +154,7 @@ def _decisions(arrays: dict[str, NDArray[Any]], main: dict[str, Any]) -> Html:
     )
     names = NAMES if mask is not None else {**NAMES, FOUND: "detection"}
     there = [(o, int((outcomes == o).sum())) for o in (FOUND, MISSED, ALARM, NORMAL, NO_DATA)]
-    key = _key([(f"outcome-{o}", f"{names[o]} {number(n)}") for o, n in there if n])
+    key = _key([(f"outcome-{o}", f"{names[o]} {number(n)}" if counted else names[o]) for o, n in there if n])
     says = "decisions: " + ", ".join(f"{number(n)} {names[o]}" for o, n in there if n)
     return _panel("Decisions", encode(outcomes, colors), outcomes.shape, says, "", key)
 

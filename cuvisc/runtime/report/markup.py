@@ -68,7 +68,7 @@ def marked(text: str) -> Html:
 
 def absent(reason: str | Html) -> Html:
     """Why something is not there."""
-    return tag("p", reason, class_="absent")
+    return tag("p", reason if isinstance(reason, Html) else marked(reason), class_="absent")
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], caption: str, numeric: int = 0) -> Html:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cuvisc
 from cuvisc.runtime.report.epochs import training
 from cuvisc.runtime.report.maps import maps, other_outputs
-from cuvisc.runtime.report.markup import Html, join, tag
+from cuvisc.runtime.report.markup import Html, absent, join, tag
 from cuvisc.runtime.report.quality import quality
 from cuvisc.runtime.report.run_files import RunFiles
 from cuvisc.runtime.report.spectra import spectra
@@ -41,20 +41,20 @@ def make_page(folder: Path) -> str:
 def render(run: RunFiles) -> str:
     """The page of a run that has been read."""
     sections = (
-        tag("section", tag("h2", title), make(run), id=name, aria_label=title)
+        tag("section", tag("h2", title), _shown(make, run), id=name, aria_label=title)
         for name, title, make in SECTIONS
     )
     links = (tag("a", title, href=f"#{name}") for name, title, _ in SECTIONS)
     body = tag(
         "body",
         tag("a", "Skip to the pictures", href="#pictures", class_="skip"),
-        head(run),
+        _shown(head, run),
         tag(
             "main",
             tag(
                 "section",
                 tag("h2", "Pictures", class_="unseen"),
-                maps(run),
+                _shown(maps, run),
                 id="pictures",
                 aria_label="Pictures",
             ),
@@ -76,3 +76,12 @@ def render(run: RunFiles) -> str:
         Html(f"<style>{style}</style>"),
     )
     return f'<!doctype html>\n<html lang="en">\n{top}\n{body}\n</html>\n'
+
+
+def _shown(make: Callable[[RunFiles], Html], run: RunFiles) -> Html:
+    """A part of the page; files that somebody changed cost the part that reads them, not the page."""
+    try:
+        return make(run)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        fact = f"{type(error).__name__}: {error}"
+        return absent(f"Cannot be shown, a file of the run folder is not as it was written ({fact}).")

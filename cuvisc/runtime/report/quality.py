@@ -195,7 +195,7 @@ def _files(run: RunFiles) -> Html | None:
     rows = [
         (
             f["name"],
-            f"{f['height']} × {f['width']}",
+            f"{f['height']}\u202f×\u202f{f['width']}",
             number(f["anomalies"]),
             number(f["detections"]),
             _three(f.get("auroc")),

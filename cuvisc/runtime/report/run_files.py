@@ -84,7 +84,9 @@ class RunFiles:
         try:
             self.evidence = Evidence.read(self.folder / EVIDENCE)
         except FileNotFoundError:
-            self.problems["evidence"] = f"the run folder holds no {EVIDENCE}"
+            self.problems["evidence"] = (
+                f"the run folder holds no {EVIDENCE}, which `cuvisc train` writes when it has finished"
+            )
         except DataError as error:
             self.problems["evidence"] = str(error)
 

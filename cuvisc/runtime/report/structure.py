@@ -22,7 +22,7 @@ from cuvisc.runtime.report.markup import (
 from cuvisc.runtime.report.run_files import RunFiles
 
 _OWN_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
-_NAMESPACE = re.compile(r' xmlns="[^"]*"')
+_HEAD = re.compile(r' xmlns="[^"]*"(?= viewBox)')
 _SHOWN_VALUES = 4
 
 
@@ -31,7 +31,8 @@ def graph(run: RunFiles) -> Html:
     if run.summary is None:
         return absent(f"Not drawn: {run.problems.get('graph', 'no spec')}.")
     # The drawing escapes what the user named; its own style would reach the rest of the page.
-    drawing = Html(_NAMESPACE.sub("", _OWN_STYLE.sub("", draw_svg(run.summary), count=1), count=1))
+    drawing = Html(_HEAD.sub("", _OWN_STYLE.sub("", draw_svg(run.summary), count=1), count=1))
+    drawing = Html(drawing.replace('role="img"', 'role="img" aria-label="The typed graph"', 1))
     says = "The typed graph: nodes with the types of their outputs, losses, metrics and figures beside them"
     return tag("div", drawing, class_="scroll graph", tabindex=0, role="region", aria_label=says)
 

@@ -93,7 +93,7 @@ def _broken(run: RunFiles) -> Html | None:
         said = f"{error.get('type', 'error')}: {error.get('message', 'without a message')}"
         return join("The run failed: ", code(said))
     if run.status == "interrupted":
-        return join(f"The run was interrupted{_how_far(run)}; the detector was never measured.")
+        return join(f"The run was interrupted{_how_far(run)}.")
     if run.status != "finished":
         return join(f"The run has not finished{_how_far(run)}: it is still going on, or was killed.")
     if run.evidence is None:
@@ -106,7 +106,8 @@ def _broken(run: RunFiles) -> Html | None:
 def _how_far(run: RunFiles) -> str:
     if not run.history.series:
         return " before anything was logged"
-    return f" in epoch {number(int(run.history.epochs) + 1)} of {number(run.fact('epochs'))}"
+    epoch, epochs = int(run.history.epochs) + 1, run.fact("epochs")
+    return f" in epoch {number(epoch)} of {number(epochs)}; what was logged until then is under Training"
 
 
 def _circumstances(run: RunFiles) -> Iterator[str]:
@@ -131,7 +132,7 @@ def _circumstances(run: RunFiles) -> Iterator[str]:
 
 def _tiles(run: RunFiles) -> Html | None:
     main = run.found("main")
-    if not main:
+    if not main or all(main.get(key) is None for key, _ in _TILES):
         return None
     return tag("dl", (_tile(main, key, name) for key, name in _TILES), class_="tiles")
 
@@ -194,7 +195,7 @@ def _notes(run: RunFiles) -> Iterator[Html]:
 
 def _notes_on_data(run: RunFiles) -> Iterator[Html]:
     images, main, overlap = run.found("images"), run.found("main") or {}, run.found("overlap")
-    if overlap and overlap["of"]:
+    if overlap and overlap["of"] and main.get("anomalies"):
         yield _on_overlap(overlap)
     if images and not images["complete"]:
         yield join(
