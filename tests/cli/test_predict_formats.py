@@ -166,7 +166,7 @@ def test_pixels_that_are_not_finite_have_no_class_in_a_raster(cuvisc: Cuvisc, sm
 def test_tiles_and_strips_give_the_same_prediction(
     cuvisc: Cuvisc, small: SmallArtifact, profile: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cuvisc.runtime.data.source._WINDOW_BYTES", 16 * 16 * 5 * 2 * 2)
+    monkeypatch.setattr("cuvisc.runtime.data.raster_file.WINDOW_BYTES", 16 * 16 * 5 * 2 * 2)
     cube = cube_of((50, 70, 5))
     write_tiff(Path("scene.tif"), cube, compress="deflate", **profile)
     for name in ("out.tif", "out.npz", "out.hdr"):

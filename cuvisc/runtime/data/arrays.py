@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from cuvisc.runtime.data.facts import CubeFacts
 
+WINDOW_BYTES = 2**25
+"""A window of a file that stores bands, tiles or chunks apart: large enough that each part is a sizeable read."""
+
 
 @runtime_checkable
 class ArrayFile(Protocol):
@@ -27,11 +30,15 @@ class ArrayFile(Protocol):
 
 @runtime_checkable
 class SlicedFile(Protocol):
-    """An array of which any box can be read; boxes of `grain` items an axis cost nothing extra."""
+    """An array of which any box can be read.
+
+    Boxes of `grain` items an axis cost nothing extra; larger ones save reads up to about `window_bytes`.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     grain: tuple[int, ...]
+    window_bytes: int
 
     def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """The values of a box, with steps of 1, in any memory order; raises :class:`DataError`."""

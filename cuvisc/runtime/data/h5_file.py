@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cuvisc.runtime.data.arrays import WINDOW_BYTES
 from cuvisc.runtime.data.packages import import_for
 from cuvisc.runtime.data.raw_file import grain_of
 from cuvisc.schema.diagnostics import did_you_mean
@@ -160,6 +161,7 @@ class H5Array:
         self._axes = axes or tuple(range(len(stored)))
         self.shape: tuple[int, ...] = tuple(stored[axis] for axis in self._axes)
         self.dtype: np.dtype[Any] = self._dataset.dtype
+        self.window_bytes = WINDOW_BYTES
         chunks = self._dataset.chunks
         self.grain: tuple[int, ...] = (
             tuple(chunks[axis] for axis in self._axes) if chunks else grain_of(self.shape, self._axes)

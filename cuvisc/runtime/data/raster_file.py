@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cuvisc.runtime.data.arrays import WINDOW_BYTES
 from cuvisc.runtime.data.packages import import_for
 from cuvisc.schema.errors import DataError
 
@@ -57,6 +58,7 @@ class RasterFile:
         if rows * columns * self.dtype.itemsize > _LARGEST_BLOCK:
             raise DataError(f"{path} is damaged: it declares blocks of {rows}x{columns} pixels")
         self.grain: tuple[int, ...] = (rows, columns, 1)
+        self.window_bytes = WINDOW_BYTES
 
     def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """The values of a box."""

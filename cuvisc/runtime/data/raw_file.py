@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cuvisc.runtime.data.arrays import WINDOW_BYTES
 from cuvisc.schema.errors import DataError
 
 _CHUNK = 2**26
@@ -35,6 +36,8 @@ class RawFile:
         self.shape = tuple(stored[axis] for axis in axes)
         self.dtype = dtype
         self.grain = grain_of(self.shape, axes)
+        row = max(len(stored) - 3, 0)
+        self.window_bytes = 0 if axes[row] <= row else WINDOW_BYTES
 
     def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """The values of a box."""

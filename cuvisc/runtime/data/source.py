@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cuvisc.runtime.data.arrays import ArrayFile, MemoryArray, Opened, SlicedFile
+from cuvisc.runtime.data.arrays import WINDOW_BYTES, ArrayFile, MemoryArray, Opened, SlicedFile
 from cuvisc.runtime.data.facts import CubeFacts
 from cuvisc.runtime.data.opening import open_cube, read_array
 from cuvisc.schema.errors import DataError
@@ -22,8 +22,7 @@ from cuvisc.schema.errors import DataError
 __all__ = ["Block", "CubeSource", "cut", "read_array"]
 
 _NUMERIC = "uif"
-# What a window of a file may take in memory; a grain larger than that is read whole up to the second limit.
-_WINDOW_BYTES = 2**25
+# A grain is read whole up to this size.
 _GRAIN_BYTES = 2**28
 
 
@@ -61,10 +60,12 @@ def cut_block(whole: Block, pixels: int) -> Iterator[Block]:
             yield Block(whole.image, top, bottom, left, min(left + columns, whole.right))
 
 
-def windows(shape: tuple[int, int, int, int], grain: tuple[int, int], pixel_bytes: int) -> Iterator[Block]:
-    """Windows of whole grains (rows, columns) that fit in memory and cover [B,H,W,C], row by row of windows."""
+def windows(
+    shape: tuple[int, int, int, int], grain: tuple[int, int], pixel_bytes: int, pixels: int
+) -> Iterator[Block]:
+    """Windows of whole grains (rows, columns), of about `pixels` pixels, that cover [B,H,W,C] row by row of windows."""
     images, height, width, _ = shape
-    budget = max(1, _WINDOW_BYTES // pixel_bytes)
+    budget = max(pixels, 1)
     rows, columns = min(grain[0], height), min(grain[1], width)
     if rows * columns * pixel_bytes > _GRAIN_BYTES:
         rows = max(1, _GRAIN_BYTES // (columns * pixel_bytes))
@@ -95,7 +96,12 @@ class CubeSource:
     @classmethod
     def open(cls, path: Path, key: str | None = None) -> CubeSource:
         """Open a file by its format; `key` names the array where it holds several. Raises :class:`DataError`."""
-        return cls(open_cube(path, key), str(path))
+        opened = open_cube(path, key)
+        try:
+            return cls(opened, str(path))
+        except DataError:
+            opened.file.close()
+            raise
 
     @classmethod
     def of(cls, array: NDArray[Any], name: str = "the cube") -> CubeSource:
@@ -126,7 +132,7 @@ class CubeSource:
         height, width = self.shape[1:3]
         rows, columns = -(-height // step), -(-width // step)
         picture = np.empty((rows, columns, len(chosen)), self.dtype)
-        for block, values in self.blocks(max(width, _WINDOW_BYTES // (self.shape[3] * self.dtype.itemsize))):
+        for block, values in self.blocks(max(width, WINDOW_BYTES // (self.shape[3] * self.dtype.itemsize))):
             if block.image:
                 break
             top, left = -block.top % step, -block.left % step
@@ -158,7 +164,9 @@ class CubeSource:
         if pixels >= height * width:
             parts: Iterator[Block] = cut(self.shape, height * width)
         else:
-            parts = windows(self.shape, self._grain(file), bands * self.dtype.itemsize)
+            pixel_bytes = bands * self.dtype.itemsize
+            wanted = max(pixels, file.window_bytes // pixel_bytes)
+            parts = windows(self.shape, self._grain(file), pixel_bytes, wanted)
         for window in parts:
             values = file.read(self._box(window))
             values = values.reshape(window.bottom - window.top, window.right - window.left, bands)

@@ -134,7 +134,7 @@ class _Converted:
 
     def __init__(self, file: RawFile, dtype: np.dtype[Any]) -> None:
         self._file, self.dtype = file, dtype
-        self.shape, self.grain = file.shape, file.grain
+        self.shape, self.grain, self.window_bytes = file.shape, file.grain, file.window_bytes
 
     def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """The values of a box."""

@@ -1,15 +1,16 @@
-"""`.npy` files, mapped into memory, and the header that `.npy` and `.npz` share. NumPy only; no object is unpickled."""
+"""`.npy` files, and the header that `.npy` and `.npz` share. NumPy only; no object is unpickled."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from cuvisc.runtime.data.arrays import ArrayFile, MemoryArray, Opened
+from cuvisc.runtime.data.arrays import MemoryArray, Opened
 from cuvisc.runtime.data.facts import CubeFacts
+from cuvisc.runtime.data.raw_file import RawFile
 from cuvisc.schema.errors import DataError
 
 SUFFIXES = (".npy",)
@@ -60,7 +61,8 @@ def open_cube(path: Path, key: str | None) -> Opened:
     with path.open("rb") as stream:
         header = read_header(stream, str(path))
     check_size(path.stat().st_size, header, str(path))
-    return Opened(CubeFacts("npy", header.shape, header.native), map_array(path, header, header.size))
+    array = plain_array(path.open("rb", buffering=0), str(path), header, header.size)
+    return Opened(CubeFacts("npy", header.shape, header.native), array)
 
 
 def check_size(size: int, header: Header, name: str) -> None:
@@ -73,11 +75,14 @@ def check_size(size: int, header: Header, name: str) -> None:
         )
 
 
-def map_array(file: Path | BinaryIO, header: Header, offset: int) -> ArrayFile:
-    """The values at an offset of a file or an open one, mapped read-only."""
-    if header.nbytes == 0:
-        return MemoryArray(np.empty(header.shape, header.dtype))
-    order: Literal["F", "C"] = "F" if header.fortran else "C"
-    return MemoryArray(
-        np.memmap(file, dtype=header.dtype, mode="r", offset=offset, shape=header.shape, order=order)
-    )
+def plain_array(stream: IO[bytes], name: str, header: Header, offset: int) -> RawFile | MemoryArray:
+    """The values at an offset of an open, unbuffered file, which is the array's from then on."""
+    if header.nbytes == 0 or not header.shape:
+        stream.seek(offset)
+        values = np.frombuffer(stream.read(header.nbytes), header.dtype)
+        stream.close()
+        return MemoryArray(values.reshape(header.shape))
+    axes = tuple(range(len(header.shape)))
+    if not header.fortran:
+        return RawFile(stream, name, offset, header.dtype, header.shape, axes)
+    return RawFile(stream, name, offset, header.dtype, header.shape[::-1], axes[::-1])

@@ -1,4 +1,4 @@
-"""`.npz` files: stored members mapped into memory, compressed ones decompressed as they are read. NumPy only.
+"""`.npz` files: stored members read in place, compressed ones decompressed as they are read. NumPy only.
 
 A member is believed only where the archive's sizes, the array's header and what deflate can achieve agree, before
 anything is allocated; a block is all that is ever held.
@@ -18,10 +18,10 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from cuvisc.runtime.data.arrays import ArrayFile, Opened
+from cuvisc.runtime.data.arrays import ArrayFile, Opened, SlicedFile
 from cuvisc.runtime.data.band_axis import BandFacts
 from cuvisc.runtime.data.facts import CubeFacts
-from cuvisc.runtime.data.readers.npy import Header, check_size, map_array, read_header
+from cuvisc.runtime.data.readers.npy import Header, check_size, plain_array, read_header
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.errors import DataError
 
@@ -39,6 +39,7 @@ _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _DEFLATE_LIMIT = 1032 + 1  # deflate cannot compress further than 1032 to 1
 _CHUNK = 2**17
+Array = ArrayFile | SlicedFile
 _WAVELENGTHS = "wavelengths"
 _MOST_BANDS = 2**20
 
@@ -94,12 +95,18 @@ def _find(path: Path, archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
 def _vector(path: Path, archive: zipfile.ZipFile, key: str) -> list[float]:
     header, file = _open_member(path, archive, _find(path, archive, key))
     try:
-        return [float(value) for value in file.read_next(min(math.prod(header.shape), _MOST_BANDS))]
+        if isinstance(file, SlicedFile):
+            values = file.read(tuple(slice(0, min(length, _MOST_BANDS)) for length in file.shape))
+        else:
+            values = file.read_next(min(math.prod(header.shape), _MOST_BANDS))
+        return [float(value) for value in values.reshape(-1)]
     finally:
         file.close()
 
 
-def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[Header, ArrayFile]:
+def _open_member(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> tuple[Header, ArrayFile | SlicedFile]:
     name = f"{path}: `{member.filename.removesuffix('.npy')}`"
     if member.flag_bits & _ENCRYPTED:
         raise DataError(f"{name} is encrypted")
@@ -115,7 +122,7 @@ def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
     check_size(member.file_size, header, name)
     if member.compress_type == zipfile.ZIP_STORED:
         offset = _stored_at(path, member, name)
-        return header, map_array(path, header, offset + header.size)
+        return header, plain_array(path.open("rb", buffering=0), name, header, offset + header.size)
     compressed = CompressedArray(path, member.filename, header, name)
     return header, compressed.spooled() if header.fortran and len(header.shape) > 1 else compressed
 
@@ -165,9 +172,10 @@ class CompressedArray:
         self._stream.close()
         self._archive.close()
 
-    def spooled(self) -> ArrayFile:
-        """The same values mapped from an unnamed temporary file: Fortran order cannot be read row by row."""
-        with tempfile.TemporaryFile() as spool:
+    def spooled(self) -> Array:
+        """The same values in an unnamed temporary file: Fortran order cannot be read row by row."""
+        spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the array
+        try:
             left = self._header.nbytes
             while left:
                 chunk = memoryview(bytearray(min(_CHUNK, left)))
@@ -175,9 +183,12 @@ class CompressedArray:
                 spool.write(chunk)
                 left -= len(chunk)
             self._fill(memoryview(bytearray()))
+        except DataError:
+            spool.close()
+            raise
+        finally:
             self.close()
-            spool.flush()
-            return map_array(spool, self._header, 0)
+        return plain_array(spool, self._name, self._header, 0)
 
     def _fill(self, buffer: memoryview) -> None:
         """Fill the buffer; an empty one asks for the end of the stream, where the CRC is checked."""
