@@ -262,3 +262,22 @@ def test_without_a_folder_runs_stand_under_the_name_of_the_graph(cuvisc: Cuvisc)
     assert folder.parent == Path("runs/small")
     assert folder.name.startswith("sweep-")
     assert sorted(path.name for path in folder.iterdir()) == ["0", "1", "sweep.json"]
+
+
+def test_an_interrupted_sweep_keeps_what_was_done(cuvisc: Cuvisc, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cuvisc.runtime import training
+
+    real = training.train
+
+    def interrupted(graph: Any, *args: Any, **kwargs: Any) -> Any:
+        if graph.spec.training["seed"] == 2:
+            raise KeyboardInterrupt
+        return real(graph, *args, **kwargs)
+
+    monkeypatch.setattr(training, "train", interrupted)
+    found = cuvisc("sweep", "small.yaml", "training.seed=1,2,3", "-o", "all", "-q")
+    assert (found.code, found.out, found.err) == (130, "", "interrupted\n")
+    assert [(run["run"], run["status"]) for run in read("all/sweep.json")["runs"]] == [
+        ("0", "finished"),
+        ("1", "lost"),
+    ]
