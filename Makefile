@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test check fmt clean
+.PHONY: demo test check fmt fuzz clean
 .DEFAULT_GOAL := test
 
 # torch goes first and alone, so that a CPU wheel that pip can see locally wins over the CUDA build of the index.
@@ -33,6 +33,10 @@ check: $(STAMP)
 fmt: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Ten thousand random changes to the shipped specs; none may end in a traceback.
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
