@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -17,20 +18,34 @@ from cuvisc.language.declare import Declared
 from cuvisc.language.describe import describe
 from cuvisc.language.leaf import IncompatibleParent, LeafNode, MonitoringNode
 from cuvisc.language.node import Node
-from cuvisc.runtime.components import make_component, make_monitors
+from cuvisc.runtime.components import make_component, make_config, make_monitors
 from cuvisc.runtime.config import TrainingConfig
+from cuvisc.runtime.graph_file import SPEC, GraphFile, read_graph_file
+from cuvisc.runtime.graph_state import load_state, pack_state, seen_in
 from cuvisc.runtime.progress import spoken
+from cuvisc.runtime.run_folder import load_seen
+from cuvisc.runtime.seen import Seen
 from cuvisc.runtime.training import Run, train
 from cuvisc.schema.catalogue import SECTION_KINDS, Catalogue, load
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
-from cuvisc.schema.errors import SpecError
+from cuvisc.schema.errors import DataError, SpecError
 from cuvisc.schema.front_end import load_data, load_spec
+from cuvisc.schema.loader import load_tree
 from cuvisc.schema.render import render_text
-from cuvisc.schema.spec import ComponentSpec, Spec
+from cuvisc.schema.spec import ComponentSpec, Spec, spec_hash
+from cuvisc.schema.writing import dump_yaml
 
 Parent: TypeAlias = Node | str
 D = TypeVar("D", bound=Declared)
 _SECTIONS = {kind: section for section, kind in SECTION_KINDS.items()}
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a training leaves besides state: what it has seen of the data, and the hash of its spec."""
+
+    seen: Seen
+    spec_sha256: str
 
 
 class Graph:
@@ -58,6 +73,8 @@ class Graph:
         self._outputs = outputs
         self._edges: dict[str, dict[str, Any]] = {}
         self._module: CompiledGraph | None = None
+        self._trained: _Trained | None = None
+        self.training_config: TrainingConfig | None = None
 
     @classmethod
     def from_spec(cls, spec: Spec) -> Self:
@@ -95,6 +112,60 @@ class Graph:
         if spec is None:
             raise _refused(diagnostics)
         return cls.from_spec(spec)
+
+    @classmethod
+    def load_from_file(cls, path: Path | str) -> Self:
+        """The graph that `save_to_file` wrote: it computes what the saved one computed, bit for bit.
+
+        Raises :class:`DataError` for a file that is damaged or not a graph's, and :class:`SpecError` for a spec that
+        is none. Nothing in a file is executed.
+        """
+        file = read_graph_file(Path(path))
+        diagnostics = Diagnostics()
+        tree = load_tree(file.text(), f"{path}/{SPEC}", diagnostics)
+        plain = tree.plain() if tree is not None else None
+        if not isinstance(plain, dict) or "defaults" in plain:
+            raise DataError(f"{path} is no file of a graph: {SPEC} is no whole spec")
+        # As data: a spec in a file is never composed with other files.
+        spec, diagnostics = load_data(plain, f"{path}/{SPEC}")
+        if spec is None:
+            raise _refused(diagnostics)
+        graph = cls.from_spec(spec)
+        graph.training_config = make_config(spec) if spec.training else None
+        load_state(file, graph.module, graph.leaves)
+        seen = seen_in(file)
+        graph._trained = None if seen is None else _Trained(seen, file.spec_sha256)
+        return graph
+
+    def save_to_file(self, path: Path | str) -> None:
+        """Write the graph into one file: nodes, leaves, monitors, training options, and all that was fitted.
+
+        A file names registered types only: raises :class:`SpecError` for a class of one's own that no package
+        registers. Callbacks and monitors that were given to a configuration as objects are left out.
+        """
+        known = load()
+        own = [item for _, _, item in self._items() if not _is_registered(known, item)]
+        if own:
+            raise SpecError(
+                f"a file names registered types only, and {type(own[0]).__name__} is a class of this program; register "
+                "it in a package, see `cuvisc schema --help`"
+            )
+        spec = self.to_spec(self.training_config)
+        trained = self._trained
+        parts = pack_state(self.module, self.leaves, spec_hash(spec), trained.seen if trained else None)
+        sha256 = trained.spec_sha256 if trained else spec_hash(spec)
+        text = dump_yaml(spec.to_dict()).encode()
+        facts = trained.seen.facts if trained else None
+        GraphFile(self.name, sha256, {SPEC: text, **parts}, facts).write(Path(path))
+
+    def export(self, folder: Path | str, *, force: bool = False) -> dict[str, Any]:
+        """Write the artifact that `cuvisc export` writes of the run; returns the parity evidence."""
+        from cuvisc.runtime.export import export
+
+        if self._trained is None:
+            raise SpecError("the graph has not been trained: train it, then export it")
+        source = self._trained.seen.source(self.module, self._trained.spec_sha256)
+        return export(source, Path(folder), force=force)
 
     def add_node(
         self,
@@ -167,9 +238,10 @@ class Graph:
     ) -> Trainer:
         """Phase 1, then phase 2, in a run folder (default: runs/<name>/<time>-<hash>); returns Lightning's trainer.
 
-        `resume` is the folder of an interrupted run of this graph, which then goes on after its last whole epoch.
+        Without `training_config` the one of the last training or of the file counts, else the defaults. `resume` is
+        the folder of an interrupted run of this graph, which then goes on after its last whole epoch.
         """
-        config = training_config or TrainingConfig()
+        config = training_config or self.training_config or TrainingConfig()
         with spoken():
             self.run = train(
                 self.compile(config),
@@ -183,6 +255,9 @@ class Graph:
                 leaves=self.leaves,
             )
         self._module = self.run.module
+        self.training_config = config
+        trial = self.run.facts.get("trial")
+        self._trained = None if trial else _Trained(load_seen(self.run.folder), self.run.facts["spec_sha256"])
         return self.run.trainer
 
     @property
@@ -244,7 +319,7 @@ class Graph:
             else next(n for i in range(2, 10_000) if (n := f"{base}_{i}") not in used)
         )
         held[free] = item
-        self._module = None
+        self._module = self._trained = None
         return free
 
     def _reference(self, parent: Parent) -> str:

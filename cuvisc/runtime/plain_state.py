@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cuvisc.runtime.weights import metadata_of
+
 _KEY = "cuvisc"
 
 
@@ -42,9 +44,7 @@ def unpack(content: bytes) -> Any:
     from safetensors.torch import load
 
     try:
-        size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + size])
-        return _decode(json.loads(header["__metadata__"][_KEY]), load(content))
+        return _decode(json.loads(metadata_of(content)[_KEY]), load(content))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, SafetensorError) as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from error
 

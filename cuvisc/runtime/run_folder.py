@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import cuvisc
 from cuvisc.runtime.atomic import write_bytes, write_text
 from cuvisc.runtime.ranks import is_first
+from cuvisc.runtime.seen import Seen, pack_profile
 from cuvisc.schema.errors import DataError, SpecError
 from cuvisc.schema.spec import Spec, spec_hash
 from cuvisc.schema.writing import dump_yaml
@@ -122,17 +123,7 @@ class RunFolder:
 
     def write_sample(self, profile: InputProfile) -> None:
         """Write some training pixels, and what phase 1 measured of all of them."""
-        from safetensors.numpy import save
-
-        arrays = {
-            "pixels": profile.sample,
-            "mean": profile.moments.mean,
-            "scatter": profile.moments.scatter,
-            "minimum": profile.extrema.minimum,
-            "maximum": profile.extrema.maximum,
-        }
-        contiguous = {name: array.copy(order="C") for name, array in arrays.items()}
-        write_bytes(self.path / SAMPLE, save(contiguous))
+        write_bytes(self.path / SAMPLE, pack_profile(profile))
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -150,32 +141,21 @@ def read_run(path: Path) -> dict[str, Any]:
 
 def load_source(path: Path) -> Source:
     """What an export of a finished run is made from; raises :class:`DataError` for a run that has not finished."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    from cuvisc.language.statistics import BandMoments
-    from cuvisc.runtime.export import Source
-
     facts = read_run(path)
     if facts["status"] != "finished" or facts.get("trial"):
         state = "a trial (fast_dev_run)" if facts.get("trial") else facts["status"]
         raise DataError(f"{path} cannot be exported: the run is {state}, not finished")
-    module = load_module(path)
+    return load_seen(path).source(load_module(path), facts["spec_sha256"])
+
+
+def load_seen(path: Path) -> Seen:
+    """What a run has seen of its data; raises :class:`DataError`."""
+    file = path / SAMPLE
     try:
-        arrays = load((path / SAMPLE).read_bytes())
-        moments = BandMoments(int(facts["input"]["pixels"]), arrays["mean"], arrays["scatter"])
-        sample = arrays["pixels"]
-    except (OSError, KeyError, SafetensorError) as error:
-        raise DataError(f"{path / SAMPLE} cannot be read: {error}") from error
-    wavelengths = facts["input"].get("wavelengths")
-    return Source(
-        module=module,
-        spec_sha256=facts["spec_sha256"],
-        input_dtype=module.graph.spec.graph.input_dtype or facts["input"]["dtype"],
-        sample=sample,
-        profile=moments,
-        wavelengths=tuple(wavelengths) if wavelengths else None,
-    )
+        return Seen(read_run(path)["input"], file.read_bytes(), str(file))
+    except (OSError, KeyError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "run.json says nothing about the input"
+        raise DataError(f"{file} cannot be read: {reason}") from error
 
 
 def read_spec(path: Path) -> dict[str, Any]:

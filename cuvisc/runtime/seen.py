@@ -1,0 +1,71 @@
+"""What training has seen of the data, kept beside the weights: some pixels, moments and extremes; to bytes and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cuvisc.schema.errors import DataError
+
+if TYPE_CHECKING:
+    from cuvisc.compiler.module import CompiledGraph
+    from cuvisc.runtime.export import Source
+    from cuvisc.runtime.statistics import InputProfile
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`facts` as in `input` of run.json, and the bytes of sample.safetensors; `place` is what messages call them."""
+
+    facts: Mapping[str, Any]
+    content: bytes
+    place: str
+
+    def source(self, module: CompiledGraph, spec_sha256: str) -> Source:
+        """What an export of this module is made from; raises :class:`DataError` for bytes that are damaged."""
+        from cuvisc.language.statistics import BandMoments
+        from cuvisc.runtime.export import Source
+
+        arrays = self._arrays(module.channels or 0)
+        wavelengths = self.facts.get("wavelengths")
+        return Source(
+            module=module,
+            spec_sha256=spec_sha256,
+            input_dtype=module.graph.spec.graph.input_dtype or self.facts["dtype"],
+            sample=arrays["pixels"],
+            profile=BandMoments(int(self.facts["pixels"]), arrays["mean"], arrays["scatter"]),
+            wavelengths=tuple(wavelengths) if wavelengths else None,
+        )
+
+    def _arrays(self, bands: int) -> dict[str, NDArray[Any]]:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            arrays = load(self.content)
+        except SafetensorError as error:
+            raise DataError(f"{self.place} cannot be read: {error}") from error
+        shapes = {name: arrays[name].shape for name in ("pixels", "mean", "scatter") if name in arrays}
+        count = shapes.get("pixels", (0,))[0]
+        wanted = {"pixels": (count, bands), "mean": (bands,), "scatter": (bands, bands)}
+        if shapes != wanted or not count or not {"dtype", "pixels"} <= set(self.facts):
+            raise DataError(f"{self.place} cannot be read: it does not hold a sample of {bands} bands")
+        return arrays
+
+
+def pack_profile(profile: InputProfile) -> bytes:
+    """The bytes of sample.safetensors."""
+    from safetensors.numpy import save
+
+    arrays = {
+        "pixels": profile.sample,
+        "mean": profile.moments.mean,
+        "scatter": profile.moments.scatter,
+        "minimum": profile.extrema.minimum,
+        "maximum": profile.extrema.maximum,
+    }
+    return save({name: np.array(array, order="C") for name, array in arrays.items()})
