@@ -1,11 +1,12 @@
 """An artifact and a cube to the graph's outputs, with NumPy and ONNX Runtime alone. Never torch, lightning or onnx.
 
 A pixelwise graph is run in blocks of some thousand pixels: that fits the caches, takes constant memory, and gives
-the same bits as the whole image. A graph that looks at whole images is run image by image.
+the same bits however the image is cut. A graph that looks at whole images is run image by image.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ Outputs = dict[str, NDArray[Any]]
 
 # 2 MB of float32 stay in the cache of a core; measured within 5 % of the best for 61 and 175 bands, RX and PCA alike.
 _BLOCK_VALUES = 2**19
+# Kernels take pixels in groups and round those left over differently: blocks are filled up to whole groups.
+_GROUP = 16
+# Kernels read several pixels at a time. Where those lie far apart, reading a block from memory in order first pays.
+_SCATTERED_BYTES = 512
 
 
 class Predictor:
@@ -93,9 +98,24 @@ class Predictor:
         self._open(dtype)
         feeds = self._threshold_feeds(thresholds or {})
         for block, spectra in source.blocks(self._block_pixels(source)):
-            feeds[self.manifest.input_name] = spectra.astype(dtype, copy=False)[np.newaxis]
-            values = run_session(self._session, feeds)
+            values = self._infer(spectra.astype(dtype, copy=False), feeds)
             yield block, spectra, dict(zip(self._returned, values, strict=True))
+
+    def _infer(self, spectra: NDArray[Any], feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Outputs [1,rows,columns,K] of spectra [rows,columns,C]."""
+        rows, columns, bands = spectra.shape
+        surplus = -(rows * columns) % _GROUP if self.manifest.pixelwise else 0
+        if surplus:
+            filled = np.zeros((rows * columns + surplus, bands), spectra.dtype)
+            filled[: rows * columns] = spectra.reshape(-1, bands)
+            spectra = filled[np.newaxis]
+        elif spectra.dtype.kind == "f" and spectra[0, 0].nbytes >= _SCATTERED_BYTES:
+            spectra.max()
+        feeds[self.manifest.input_name] = spectra[np.newaxis]
+        values = run_session(self._session, feeds)
+        if surplus:
+            values = [value[:, :, : rows * columns].reshape(1, rows, columns, -1) for value in values]
+        return values
 
     def _load(self) -> bytes:
         model, path = self.artifact.read(MODEL), self.artifact.folder / MODEL
@@ -134,7 +154,9 @@ class Predictor:
             return height * width
         if self.device != "cpu":
             return 2**18
-        return min(max(_BLOCK_VALUES // bands, 1024), 2**16)
+        pixels = min(max(_BLOCK_VALUES // bands, 1024), 2**16)
+        rows, whole = pixels // width, _GROUP // math.gcd(width, _GROUP)
+        return rows // whole * whole * width if rows >= whole else pixels // _GROUP * _GROUP
 
     def is_image(self, name: str) -> bool:
         """Whether an output has the rows and columns of the cube."""

@@ -46,9 +46,12 @@ class GraphBuilder:
         return name
 
     def constant(self, name: str, value: Any, dtype: str = "float32") -> str:
-        """Add an initializer."""
+        """Add an initializer; one number beside pixels [N,1] has two axes as well, else broadcasting it is slow."""
         full = f"{self.scope}.{name}"
-        self.initializers[full] = numpy_helper.from_array(np.asarray(value, dtype=dtype), full)
+        array = np.asarray(value, dtype=dtype)
+        if self.flat and dtype == "float32" and array.shape == (1,):
+            array = array[np.newaxis]
+        self.initializers[full] = numpy_helper.from_array(array, full)
         return full
 
     def project(self, x: str, matrix: Array, offset: Array | None) -> str:
