@@ -274,9 +274,9 @@ def test_damaged_evidence_costs_a_section_not_the_page(split: Path, tmp_path: Pa
     elif damage == "garbage":
         place.write_bytes(b"PK\x03\x04 not a zip")
     else:
-        Evidence(
-            {"main": {"name": "x"}, "images": 3, "sample": {"name": []}}, {"curves/roc": np.zeros(3)}
-        ).write(place)
+        began = json.loads((copy / "run.json").read_text())["started"]
+        odd = {"started": began, "main": {"name": "x"}, "images": 3, "sample": {"name": []}}
+        Evidence(odd, {"curves/roc": np.zeros(3)}).write(place)
     for name in ("metrics.jsonl", "spec.resolved.yaml"):
         (copy / name).unlink()
     found = Page(make_page(copy))
@@ -285,6 +285,16 @@ def test_damaged_evidence_costs_a_section_not_the_page(split: Path, tmp_path: Pa
     assert "holds no metrics.jsonl" in found.says("training")
     assert "holds no spec.resolved.yaml" in found.says("spec")
     assert "2.13" in found.says("environment")
+
+
+def test_evidence_of_an_earlier_run_is_not_taken_for_this_one(split: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(split, tmp_path / "run")
+    facts = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(
+        json.dumps({**facts, "started": "2030-01-01T00:00:00Z", "status": "failed"})
+    )
+    words = Page(make_page(copy)).says("quality")
+    assert "Not measured: report.npz was left by an earlier run in this folder." in words
 
 
 def test_no_pickle_is_ever_loaded(split: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cuvisc.runtime.report.history import History, read_history
 from cuvisc.runtime.run_folder import RESOLVED, read_run
 from cuvisc.schema.errors import CuviscError, DataError
 
+RUN = "started"
 METRICS, FIGURES = "metrics.jsonl", "figures"
 PARITY = Path("artifact") / "parity.json"
 _SECTIONS = ("version", "graph", "nodes", "loss_leaves", "metric_leaves", "visualization_leaves")
@@ -82,7 +83,10 @@ class RunFiles:
 
     def _read_evidence(self) -> None:
         try:
-            self.evidence = Evidence.read(self.folder / EVIDENCE)
+            evidence = Evidence.read(self.folder / EVIDENCE)
+            if evidence.facts.get(RUN) != self.facts.get(RUN):
+                raise DataError(f"{EVIDENCE} was left by an earlier run in this folder")
+            self.evidence = evidence
         except FileNotFoundError:
             self.problems["evidence"] = (
                 f"the run folder holds no {EVIDENCE}, which `cuvisc train` writes when it has finished"

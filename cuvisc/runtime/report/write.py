@@ -9,6 +9,7 @@ from cuvisc.runtime.atomic import write_text
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.report.evidence import EVIDENCE
 from cuvisc.runtime.report.page import REPORT, make_page
+from cuvisc.runtime.report.run_files import RUN
 from cuvisc.runtime.run_folder import RunFolder, without_secrets
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _measure(
         wavelengths=folder.facts.get("input", {}).get("wavelengths"),
         public=lambda text: without_secrets(text, spec),
     )
+    evidence.facts[RUN] = folder.facts.get(RUN)
     evidence.write(place)
 
 
