@@ -39,6 +39,7 @@ from cuvisc.runtime.lightning_trainer import (
 )
 from cuvisc.runtime.progress import bars_wanted, log
 from cuvisc.runtime.ranks import rank_and_world
+from cuvisc.runtime.report.write import leave_report
 from cuvisc.runtime.reporting import MonitorLogger, Reporters
 from cuvisc.runtime.resuming import Resumption, locked, resume_run
 from cuvisc.runtime.run_folder import CHECKPOINTS, WEIGHTS, RunFolder, without_secrets
@@ -113,6 +114,7 @@ def train(
             return _Running(session, folder, epochs, found).run()
         except BaseException as error:
             _record_end(folder, error, graph)
+            leave_report(folder)
             raise
 
 
@@ -330,6 +332,7 @@ class _Running:
                 log.info("Best validation loss: %.4g at epoch %d", self.best.value, best["epoch"])
         elif metrics:
             log.info("Validated: %s", summary(metrics))
+        leave_report(self.folder, self.module, self.session.datamodule, self.validates, self.session.config)
         return Run(self.folder.path, self.module, trainer, self.folder.facts)
 
 

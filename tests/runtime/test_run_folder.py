@@ -58,6 +58,8 @@ def test_a_finished_run_holds_what_it_promises(tmp_path: Path) -> None:
         "spec.resolved.yaml",
         "run.json",
         "metrics.jsonl",
+        "report.html",
+        "report.npz",
         "weights.safetensors",
         "sample.safetensors",
         "checkpoints/best.ckpt",
