@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -286,3 +289,24 @@ def test_the_input_is_never_replaced(cuvisc: Cuvisc, tmp_path: Path) -> None:
     )
     assert cuvisc("predict", "artifact", "b.hdr", "-o", "b.img", "--force").code == 2
     assert read_envi("b.hdr")[0].shape == (7, 9, 5)
+
+
+def test_predicting_loads_no_package_that_the_input_does_not_need(tmp_path: Path) -> None:
+    write_artifact(tmp_path / "artifact")
+    write_envi(tmp_path / "a.hdr", cube_of())
+    program = (
+        "import sys; from cuvisc.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as left: assert not left.code\n"
+        "heavy = {'torch', 'onnx', 'lightning', 'rasterio', 'h5py', 'scipy', 'matplotlib', 'pandas'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, "predict", "artifact", "a.hdr", "-o", "b.hdr"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
