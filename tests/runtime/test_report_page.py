@@ -320,7 +320,7 @@ def test_an_export_in_the_run_folder_is_reported(split: Path, tmp_path: Path) ->
     assert "Passed: largest relative error 3.0e−6 (allowed 0.00010), 0 flipped decisions" in words.replace(
         "e−06", "e−6"
     )
-    assert "onnx 1 × 7 × 5 rx.scores 35 1.5e−06 25 % same" in words
+    assert "onnx 1 × 7 × 5 rx.scores 35 1.5e−06 25 % passes" in words
 
 
 def test_a_report_needs_no_torch(split: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def _compared(data: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
                     number(_plain(output.get("count"))),
                     number(_plain(output.get("largest")), 2),
                     f"{100 * error:.2g}\u202f%" if error is not None else "–",
-                    str(output.get("problem") or "same"),
+                    str(output.get("problem") or "passes"),
                 )
 
 
