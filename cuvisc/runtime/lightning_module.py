@@ -24,6 +24,7 @@ from cuvisc.runtime.attached import Attached, of_kind
 from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.gradients import Evaluation, prepare
+from cuvisc.runtime.missing import fill, mark, missing_pixels
 from cuvisc.runtime.optimizers import make_optimizer, make_scheduler
 from cuvisc.runtime.reporting import Reporters
 from cuvisc.schema.errors import DataError, SpecError
@@ -100,7 +101,7 @@ class CuvisLightningModule(LightningModule):
             self.compiled.node(node.id).start_epoch(self.current_epoch)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        batch, values = self._read(batch, {attached.reads for attached, _ in self._losses})
+        batch, values = self._read(batch, {ref for attached, _ in self._losses for ref in attached.needed})
         losses = self._compute_losses(batch, values)
         self._log_losses("train", losses, batch, on_step=True)
         self.log("lr", self._rate(), on_step=True, on_epoch=False)
@@ -156,10 +157,13 @@ class CuvisLightningModule(LightningModule):
     def _read(self, batch: Any, wanted: set[ValueRef]) -> tuple[dict[str, Any], Values]:
         """The batch as leaves see it, and the values they read."""
         cube = check_batch(batch, "the data")
+        missing = missing_pixels(cube)
         try:
-            values = self._evaluate(cube, wanted)
+            values = self._evaluate(cube if missing is None else fill(cube, missing), wanted)
         except ShapeError as error:
             raise DataError(str(error)) from error
+        if missing is not None:
+            values = {ref: mark(value, missing) for ref, value in values.items() if ref in wanted}
         return self._with_mapped_labels(batch), values
 
     def _with_mapped_labels(self, batch: Mapping[str, Any]) -> dict[str, Any]:
