@@ -79,7 +79,7 @@ def export(source: Source, folder: Path, *, force: bool = False) -> dict[str, An
 def _targets(files: Mapping[str, bytes]) -> dict[str, parity.Target]:
     session = open_session(files[MODEL], "cpu")
     names = [output.name for output in session.get_outputs()]
-    script = torch.jit.load(io.BytesIO(files[TORCHSCRIPT]))
+    script = torch.jit.load(io.BytesIO(files[TORCHSCRIPT]))  # type: ignore[no-untyped-call]
     return {
         "onnx": lambda cube: dict(zip(names, run_session(session, {"cube": cube}), strict=True)),
         "torchscript": lambda cube: parity.evaluate(script, cube),
@@ -199,5 +199,6 @@ or with ONNX Runtime alone:
     outputs = session.run(None, {{"cube": cube}})
 
 `{TORCHSCRIPT}` is the same program as TorchScript: `torch.jit.load("{TORCHSCRIPT}")(cube)` gives the outputs by name.
-A pixel with a band that is not a number has scores that are not a number, and is never decided for.
+A pixel with a band that is not a number has scores that are not a number, and is never decided for. `cuvisc predict`
+treats infinite bands alike; replace them by NaN where you run the model yourself.
 """

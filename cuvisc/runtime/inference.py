@@ -98,7 +98,7 @@ class Predictor:
         self._open(dtype)
         feeds = self._threshold_feeds(thresholds or {})
         for block, spectra in source.blocks(self._block_pixels(source)):
-            values = self._infer(spectra.astype(dtype, copy=False), feeds)
+            values = self._infer(_without_infinities(spectra.astype(dtype, copy=False)), feeds)
             yield block, spectra, dict(zip(self._returned, values, strict=True))
 
     def _infer(self, spectra: NDArray[Any], feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -193,6 +193,15 @@ class Predictor:
         raise SpecError(
             f"`{self.manifest.name}` has no threshold `{name}`; {listed}{f'. {hint}' if hint else ''}"
         )
+
+
+def _without_infinities(spectra: NDArray[Any]) -> NDArray[Any]:
+    """Spectra with an infinite band as not a number, so that no infinity is ever decided for."""
+    broken = find_non_finite(spectra)
+    if not broken.any():
+        return spectra
+    with np.errstate(invalid="ignore"):
+        return np.where(broken[..., None], spectra.dtype.type(np.nan), spectra)
 
 
 def count_non_finite(spectra: NDArray[Any]) -> int:

@@ -64,7 +64,8 @@ def replay(
 
     ``max_relative_error`` is |difference| / max(|reference|, rms of the reference), over all measured outputs.
     """
-    results, relative, flipped = [], 0.0, 0
+    results: list[dict[str, Any]] = []
+    relative, flipped = 0.0, 0
     for target, run in targets.items():
         for case in cases:
             got = dict(run(case.cube))

@@ -12,12 +12,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from fitted_graphs import fitted, spectra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_artifacts import THRESHOLD, SmallArtifact, small_model, write_artifact
 
 from cuvisc.runtime import session
+from cuvisc.runtime.artifact import Artifact
 from cuvisc.runtime.data.source import CubeSource
+from cuvisc.runtime.export import Source, export
 from cuvisc.runtime.inference import Predictor, count_non_finite
 from cuvisc.runtime.prediction import predict_file
 from cuvisc.schema.errors import DataError, DeviceError, SpecError, VerificationError
@@ -250,3 +253,19 @@ print(sorted(loaded & {{"torch", "lightning", "onnx", "matplotlib", "hydra"}}))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_band_that_is_not_finite_is_never_decided_for(value: float, tmp_path: Path) -> None:
+    """Its scores are not a number; 1e300 is infinite in the float32 that models compute in."""
+    cube = spectra(1, 12, 12, 5, seed="infinite").astype(np.float64)
+    text = (
+        "nodes: {rx: {type: RXGlobal}, d: {type: BinaryDecider, threshold: 1.0}}\ngraph: {outputs: [rx, d]}"
+    )
+    module = fitted(text, cube)
+    export(Source(module, "0" * 64, "float64", cube.reshape(-1, 5)), tmp_path / "artifact")
+    cube[0, 3, 4, 2] = value
+    outputs = Predictor(Artifact.open(tmp_path / "artifact")).predict(cube)
+    lost = np.isnan(outputs["rx.scores"][..., 0])
+    assert np.argwhere(lost).tolist() == [[0, 3, 4]]
+    assert not outputs["d.decisions"][0, 3, 4, 0]
