@@ -8,9 +8,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cuvisc.compiler.declared import Use
 from cuvisc.compiler.sizes import Sizes
+from cuvisc.compiler.suggest import as_yaml
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Span
 
@@ -38,21 +40,33 @@ def check_constraints(uses: Iterable[Use], sizes: Sizes, diagnostics: Diagnostic
     """Report every declared relation that does not hold; one with a size that only the data knows is passed over."""
     for use in uses:
         _check_exclusions(use, diagnostics)
-        for left, relation, right in use.entry.get("constraints", ()):
+        for left, relation, right, *condition in use.entry.get("constraints", ()):
+            if condition and use.params.get(condition[0]) != condition[1]:
+                continue
             if relation in _OF_LISTS:
                 _check_lists(use, left, relation, right, diagnostics)
-                continue
-            a, b = (_amount(use, sizes, operand) for operand in (left, right))
-            if a is None or b is None or _RELATIONS[relation](a.number, b.number):
-                continue
-            diagnostics.error(
-                "E204",
-                f"`{use.owner}`: {use.name} needs {left} {relation} {right}, "
-                f"but {left} is {a.number:g} and {right} is {b.number:g}",
-                use.param_span(left if left in use.params else right),
-                label=f"{_LIMITS[relation]} {b.number:g}" if left in use.given else "",
-                notes=a.notes + b.notes,
-            )
+            else:
+                where = f" where {condition[0]} is {as_yaml(condition[1])}" if condition else ""
+                _check_numbers(use, sizes, (left, relation, right), where, diagnostics)
+
+
+def _check_numbers(
+    use: Use, sizes: Sizes, constraint: tuple[Any, str, Any], where: str, diagnostics: Diagnostics
+) -> None:
+    left, relation, right = constraint
+    a, b = (_amount(use, sizes, operand) for operand in (left, right))
+    if a is None or b is None or all(_RELATIONS[relation](number, b.numbers[0]) for number in a.numbers):
+        return
+    wrong = next(number for number in a.numbers if not _RELATIONS[relation](number, b.numbers[0]))
+    said = [f"{left} is {wrong}" if len(a.numbers) == 1 else f"{left} has {wrong}"]
+    said += [f"{right} is {b.numbers[0]}"] if isinstance(right, str) else []
+    diagnostics.error(
+        "E204",
+        f"`{use.owner}`: {use.name} needs {left} {relation} {right}{where}, but {' and '.join(said)}",
+        use.param_span(left if left in use.params else right),
+        label=f"{_LIMITS[relation]} {b.numbers[0]}" if left in use.given else "",
+        notes=a.notes + b.notes,
+    )
 
 
 def _check_exclusions(use: Use, diagnostics: Diagnostics) -> None:
@@ -91,18 +105,22 @@ def _check_lists(use: Use, left: str, relation: str, right: str, diagnostics: Di
 
 @dataclass(frozen=True)
 class _Amount:
-    number: float
+    numbers: tuple[float, ...]
     notes: tuple[tuple[Span, str], ...] = ()
 
 
 def _amount(use: Use, sizes: Sizes, operand: object) -> _Amount | None:
-    """A number, a parameter or a symbol as a number; None while it is unknown."""
+    """A number, a parameter or a symbol as a number, a list as its numbers; None while it is unknown."""
     if isinstance(operand, str) and operand not in use.params:
         size = sizes.find(use.size(operand))
         if not isinstance(size.value, int):
             return None
         if size.origin is None or size.origin.span is None:
-            return _Amount(size.value)
-        return _Amount(size.value, ((size.origin.span, f"its {size.value} comes from {size.origin.name}"),))
+            return _Amount((size.value,))
+        return _Amount(
+            (size.value,), ((size.origin.span, f"its {size.value} comes from {size.origin.name}"),)
+        )
     value = use.params[operand] if isinstance(operand, str) else operand
-    return _Amount(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    numbers = [one for one in values if isinstance(one, (int, float)) and not isinstance(one, bool)]
+    return _Amount(tuple(numbers)) if numbers and len(numbers) == len(values) else None

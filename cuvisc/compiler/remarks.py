@@ -38,6 +38,7 @@ def check_targets(
 def check_use(graph: TypedGraph, diagnostics: Diagnostics) -> None:
     """Values nobody reads, losses that weigh nothing, losses without parameters and parameters without a loss."""
     _unused_nodes(graph, diagnostics)
+    _joined_with_themselves(graph, diagnostics)
     _weightless_losses(graph, diagnostics)
     _training_without_effect(graph, diagnostics)
 
@@ -53,6 +54,19 @@ def _unused_nodes(graph: TypedGraph, diagnostics: Diagnostics) -> None:
                 node.span,
                 help="name it in `graph.outputs`, or leave the node out",
             )
+
+
+def _joined_with_themselves(graph: TypedGraph, diagnostics: Diagnostics) -> None:
+    for node in graph.nodes:
+        for port, values in node.inputs.items():
+            twice = [str(value) for value in dict.fromkeys(values) if values.count(value) > 1]
+            if twice:
+                diagnostics.warning(
+                    "W308",
+                    f"`nodes.{node.id}`: {listed(twice)} stands more than once in what is joined to `{port}`",
+                    graph.spec.document.value_span(("nodes", node.id, "parent")),
+                    help="name every value once: repeated bands say nothing new",
+                )
 
 
 def _weightless_losses(graph: TypedGraph, diagnostics: Diagnostics) -> None:

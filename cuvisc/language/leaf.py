@@ -47,7 +47,7 @@ class LeafNode(Declared, nn.Module):
     compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
     excludes: ClassVar[tuple[tuple[str, Any, str], ...]] = ()
     entries: ClassVar[Mapping[str, str]] = {}
-    constraints: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
     reads_parent_input: ClassVar[bool] = False
     output: ClassVar[In] = In("float32[B,H,W,K]", "output of the parent")
 

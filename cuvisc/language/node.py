@@ -38,6 +38,7 @@ class Node(Declared, nn.Module):
     ``opening``     where that is None, the affine map that the body begins with: what comes before folds into it;
     ``trained_by``  the name of the boolean parameter that makes the trainable state move in phase 2;
     ``constraints`` such as ``(("n_components", "<=", "C"),)``, or ``disjoint`` and ``as many as`` between lists;
+                    two more items say where it holds: ``("k", "<", 1, "apply_sigmoid", True)``;
     ``compared``    parameters that are compared with the input as it is, with the units of input for which they are;
     ``targets``     export targets the node cannot be expressed in, with the reason.
     """
@@ -47,7 +48,7 @@ class Node(Declared, nn.Module):
     mapping: ClassVar[Mapped | Choose[Mapped]] = None
     opening: ClassVar[Mapped | Choose[Mapped]] = None
     trained_by: ClassVar[str | None] = None
-    constraints: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
     compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
     targets: ClassVar[Mapping[str, str]] = {}
 

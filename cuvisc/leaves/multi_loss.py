@@ -48,7 +48,12 @@ class WeightedMultiLoss(LossNode):
     weights: list[float] | None = Param(None, "factor of every child, in order; null: 1 for all")
     learnable: bool = Param(False, "learn the weights from the uncertainty of every loss")
     entries = {"child_losses": "loss"}
-    constraints = (("weights", "as many as", "child_losses"),)
+    constraints = (
+        ("weights", "as many as", "child_losses"),
+        ("weights", ">=", 0),
+        ("weights", ">", math.exp(-FARTHEST), "learnable", True),
+        ("weights", "<", math.exp(FARTHEST), "learnable", True),
+    )
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

@@ -31,6 +31,10 @@ class BinaryDecider(Node):
     threshold: float = Param(0.5, "smallest value that is an anomaly")
     apply_sigmoid: bool = Param(False, "the input is logits, the threshold a probability between 0 and 1")
     compared = {"threshold": Choose("apply_sigmoid", {True: None}, otherwise="scores|probabilities")}
+    constraints = (
+        ("threshold", ">", 0, "apply_sigmoid", True),
+        ("threshold", "<=", _LARGEST_PROBABILITY, "apply_sigmoid", True),
+    )
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

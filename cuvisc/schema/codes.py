@@ -267,6 +267,12 @@ CODES: Mapping[str, Code] = {
         "number outside 0 and 1 with probabilities.",
         "decider: {type: BinaryDecider, parent: rx}   # 0.5 on scores of some hundreds",
     ),
+    "W308": Code(
+        "value joined with itself",
+        "The same value stands more than once among the parents that are joined along the bands. Repeated bands "
+        "tell nothing new and make every covariance singular.",
+        "rx: {type: RXGlobal, parent: [normalizer, normalizer]}",
+    ),
     "W401": Code(
         "target cannot express this", "The graph trains, but `cuvisc export` will refuse this target."
     ),

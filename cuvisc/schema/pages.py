@@ -71,8 +71,12 @@ def remarks(facts: Json) -> Iterator[tuple[str, str]]:
     statistics = facts.get("statistics")
     if statistics:
         yield "fitted from", fact_text(statistics)
-    for left, relation, right in facts.get("constraints", ()):
-        yield "requires", f"{left} {relation} {right}"
+    for left, relation, right, *condition in facts.get("constraints", ()):
+        where = f" where {condition[0]} is {literal_text(condition[1])}" if condition else ""
+        bound = f"{right:g}" if isinstance(right, float) and not 0.9 < right < 1 else str(right)
+        yield "requires", f"{left} {relation} {bound}{where}"
+    for parameter, value, other in facts.get("excludes", ()):
+        yield "requires", f"no {other} where {parameter} is {literal_text(value)}"
     if facts.get("trainable"):
         yield "trainable", fact_text(facts["trainable"])
     if facts.get("parent_types"):

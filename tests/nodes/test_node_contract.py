@@ -70,7 +70,7 @@ def test_ports(cls: type[Node]) -> None:
     if cls.trained_by is not None:
         assert declaration.params[cls.trained_by].annotation is bool
         assert any(state.trainable for state in declaration.state.values())
-    for left, relation, right in cls.constraints:
+    for left, relation, right, *_ in cls.constraints:
         assert {left, right} & set(declaration.params)
         assert relation in ("<", "<=", "==", ">=", ">", "disjoint", "as many as")
 
