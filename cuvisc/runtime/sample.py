@@ -14,6 +14,7 @@ from cuvisc.language.statistics import finite_pixels
 
 SIZE = 1024
 _SEED = 20_240_917
+_BLOCK = 2**13
 
 
 class PixelSample:
@@ -27,9 +28,15 @@ class PixelSample:
 
     def update(self, pixels: NDArray[Any]) -> None:
         """Take in pixels [N,C]."""
+        for start in range(0, len(pixels), _BLOCK):
+            self._update_block(pixels[start : start + _BLOCK])
+
+    def _update_block(self, pixels: NDArray[Any]) -> None:
         keys = self._random.random(len(pixels))
         if len(self._keys) == self.size:
             chosen = keys < self._keys[-1]
+            if not chosen.any():
+                return
             keys, pixels = keys[chosen], pixels[chosen]
         finite, excluded = finite_pixels(pixels)
         if excluded:
