@@ -51,6 +51,10 @@ NEVER = {
     "runtime/session.py": TORCH,
     "runtime/comparison.py": TORCH,
     "runtime/data/readers": TORCH,
+    "runtime/data/writers": TORCH,
+    "runtime/prediction.py": TORCH,
+    "runtime/batch.py": TORCH,
+    "runtime/report/page.py": TORCH,
 }
 """Packages that a room, folder or file never imports itself, not even inside a function."""
 
