@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test check fmt fuzz clean
+.PHONY: demo test check fmt fuzz language-server clean
 .DEFAULT_GOAL := test
 
 # torch goes first and alone, so that a CPU wheel that pip can see locally wins over the CUDA build of the index.
@@ -37,6 +37,10 @@ fmt: $(STAMP)
 # Ten thousand random changes to the shipped specs; none may end in a traceback.
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz
+
+# What the tests of editors drive; they are skipped without it.
+language-server:
+	npm install --no-audit --no-fund --prefix build/yaml-language-server yaml-language-server@1.25.0
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

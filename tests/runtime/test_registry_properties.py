@@ -39,7 +39,7 @@ def typed(data: dict[str, Any]) -> tuple[TypedGraph | None, str]:
     return graph, render_text(diagnostics)
 
 
-@settings(max_examples=12)
+@settings(max_examples=20)
 @given(graphs(BANDS, join=False))
 def test_graphs_that_fit_together_validate_fit_and_export(data: dict[str, Any]) -> None:
     graph, said = typed(data)
@@ -83,7 +83,7 @@ def any_specs(draw: st.DrawFn) -> dict[str, Any]:
     return data
 
 
-@settings(max_examples=80)
+@settings(max_examples=200)
 @given(any_specs())
 def test_whatever_validate_accepts_compiles(data: dict[str, Any]) -> None:
     graph, _ = typed(data)
