@@ -9,6 +9,7 @@ import pytest
 import torch
 from recorded import Tape
 
+from cuvisc.language import ops
 from cuvisc.language.symbol import OpaqueBody, Symbol
 from cuvisc.language.types import parse_type
 
@@ -48,6 +49,9 @@ OUTSIDE: dict[str, Callable[[Any], Any]] = {
     "torch.einsum": lambda x: torch.einsum("bhwc,cd->bhwd", x, torch.ones(4, 4)),
     "functional": lambda x: torch.nn.functional.softmax(x, dim=-1),
     "np.sqrt(x)": np.sqrt,
+    "ops.subtract(x, w)": lambda x: ops.subtract(x, torch.ones(4)),
+    "ops.multiply(2.0, x)": lambda x: ops.multiply(2.0, x),
+    "ops.concat([x, w])": lambda x: ops.concat([x, torch.ones(1, 1, 1, 4)]),
 }
 
 

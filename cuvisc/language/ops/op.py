@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..affine import Array
-from ..symbol import Symbol
+from ..symbol import OpaqueBody, Symbol
 from ..types import Dim, TensorType
 
 
@@ -77,6 +77,8 @@ def apply(
     constants, attributes = constants or {}, attributes or {}
     recorder = next((value.recorder for value in values if isinstance(value, Symbol)), None)
     if recorder is not None:
+        if not all(isinstance(value, Symbol) for value in values):
+            raise OpaqueBody(f"ops.{op.name} of a tensor of its own")
         return recorder.record(op, values, constants, attributes)
     device = values[0].device.type
     if torch.is_autocast_enabled(device):
