@@ -37,7 +37,9 @@ class LeafNode(Declared, nn.Module):
     ``excludes``                   ``(("reads", "decisions", "k"),)``: where ``reads`` is that, ``k`` has no meaning;
     ``entries``                    parameters that are lists of other entries, and the kind of those;
     ``constraints``                between parameters, as on nodes; ``as many as`` and ``disjoint`` hold between lists;
-    ``reads_parent_input``         whether the batch must also hold ``parent_input``, what the parent was given.
+    ``reads_parent_input``         whether the batch must also hold ``parent_input``, what the parent was given;
+    ``reads_output``               whether the leaf looks at the parent's output; one that reads the parent's state
+                                   alone is handed an empty tensor, and no pixel is computed for it.
     The single input port, if declared, says what type and unit the parent's output must have.
     """
 
@@ -49,6 +51,7 @@ class LeafNode(Declared, nn.Module):
     entries: ClassVar[Mapping[str, str]] = {}
     constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
     reads_parent_input: ClassVar[bool] = False
+    reads_output: bool = True
     output: ClassVar[In] = In("float32[B,H,W,K]", "output of the parent")
 
     def __init__(self, **params: Any) -> None:

@@ -41,6 +41,7 @@ class ExplainedVarianceMetric(MetricNode):
     aliases = ("cuvis_ai.training.metrics.ExplainedVarianceMetric",)
     required_parent_attributes = ("components",)
     reads_parent_input = True
+    reads_output = False
     output = In("float32[B,H,W,K]", "component scores, not read: the shares come from the parent's input")
 
     def __init__(self, **params: Any) -> None:
@@ -77,6 +78,7 @@ class ComponentOrthogonalityMetric(MetricNode):
 
     aliases = ("cuvis_ai.training.metrics.ComponentOrthogonalityMetric",)
     required_parent_attributes = ("components",)
+    reads_output = False
     output = In("float32[B,H,W,K]", "component scores, not read")
 
     def update(self, parent_output: Tensor, batch: Batch) -> None:

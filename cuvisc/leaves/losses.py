@@ -31,6 +31,7 @@ class OrthogonalityLoss(LossNode):
 
     aliases = ("cuvis_ai.training.losses.OrthogonalityLoss",)
     required_parent_attributes = ("components",)
+    reads_output = False
     output = In("float32[B,H,W,K]", "component scores, not read")
 
     def compute_loss(self, parent_output: Tensor, batch: Batch) -> Tensor:

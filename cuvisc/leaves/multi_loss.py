@@ -62,6 +62,7 @@ class WeightedMultiLoss(LossNode):
         _check(children, factors, self.learnable)
         self.child_losses = [{"type": type(child).__name__, **child.params()} for child in children]
         self.losses = nn.ModuleList(children)
+        self.reads_output = any(child.reads_output for child in children)
         self.log_variances: nn.Parameter | None = None
         if self.learnable:
             starts = [FARTHEST * math.atanh(-math.log(factor) / FARTHEST) for factor in factors]

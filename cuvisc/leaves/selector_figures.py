@@ -24,6 +24,7 @@ from .selector_losses import SELECTOR_STATE
 class _Trace(VisualizationNode):
     """Remembers a row of numbers for every step it drew; saved with the checkpoint, so that a resumed run goes on."""
 
+    reads_output = False
     output = In("float32[B,H,W,K]", "selected bands, not read")
     required_parent_attributes = SELECTOR_STATE
 
@@ -89,6 +90,7 @@ class SelectorChannelMaskPlot(VisualizationNode):
     """
 
     aliases = ("cuvis_ai.training.visualizations.SelectorChannelMaskPlot",)
+    reads_output = False
     output = In("float32[B,H,W,K]", "selected bands, not read")
     required_parent_attributes = SELECTOR_STATE
 

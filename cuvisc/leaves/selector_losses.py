@@ -25,6 +25,7 @@ class SelectorEntropyRegularizer(LossNode):
 
     aliases = ("cuvis_ai.training.losses.SelectorEntropyRegularizer",)
     required_parent_attributes = SELECTOR_STATE
+    reads_output = False
     output = In("float32[B,H,W,K]", "selected bands, not read")
     weight: float = Param(0.01, "factor of this loss in the total", ge=0)
     target_entropy: float | None = Param(None, "entropy to hold, in nats; null: as large as possible", ge=0)
@@ -48,6 +49,7 @@ class SelectorDiversityRegularizer(LossNode):
 
     aliases = ("cuvis_ai.training.losses.SelectorDiversityRegularizer",)
     required_parent_attributes = SELECTOR_STATE
+    reads_output = False
     output = In("float32[B,H,W,K]", "selected bands, not read")
     weight: float = Param(0.01, "factor of this loss in the total", ge=0)
 
@@ -66,6 +68,7 @@ class SelectorSpreadRegularizer(LossNode):
     """
 
     required_parent_attributes = SELECTOR_STATE
+    reads_output = False
     output = In("float32[B,H,W,K]", "selected bands, not read")
     weight: float = Param(0.01, "factor of this loss in the total", ge=0)
 

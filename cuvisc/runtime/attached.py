@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from cuvisc.compiler.graph import TypedGraph, ValueRef
@@ -31,7 +32,12 @@ class Attached:
     @property
     def needed(self) -> frozenset[ValueRef]:
         """The values of the graph that the leaf is handed."""
-        return frozenset({self.reads, *(self.inputs if self.leaf.reads_parent_input else ())})
+        own = {self.reads} if self.leaf.reads_output else set()
+        return frozenset({*own, *(self.inputs if self.leaf.reads_parent_input else ())})
+
+    def output(self, values: Mapping[ValueRef, Tensor]) -> Tensor:
+        """The value the leaf reads; an empty tensor for one that reads none."""
+        return values[self.reads] if self.leaf.reads_output else torch.empty(0)
 
     def batch(self, batch: Mapping[str, Any], values: Mapping[ValueRef, Tensor]) -> dict[str, Any]:
         """The batch as the leaf sees it: with what its node was given, where it reads that."""

@@ -229,6 +229,11 @@ class TrainingConfig(Section):
         f"weights kept: of the last epoch, or of the one with the best {MONITORED}",
         choices=("last", "best"),
     )
+    cache: str = Param(
+        "auto",
+        "keep what frozen nodes make of every image; auto: in a quarter of free memory, on a CPU; memory: all of it",
+        choices=("auto", "off", "memory"),
+    )
     trainer: TrainerConfig = Param(doc="options of Lightning's Trainer")
     optimizer: OptimizerConfig = Param(doc="optimizer and learning rate")
     monitor_plugins: list[Any] = Param([], "further monitors, as objects")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cuvisc.compiler.graph import INPUT_NODE, TypedGraph, ValueRef
 from cuvisc.compiler.module import CompiledGraph
+from cuvisc.runtime.frozen import FrozenValues
 
 
 def upstream_of(graph: TypedGraph, values: Collection[ValueRef]) -> frozenset[str]:
@@ -35,8 +36,11 @@ def prepare(module: CompiledGraph, trained: Sequence[str]) -> list[torch.nn.Para
 class Evaluation:
     """Evaluates a module up to the values asked for; what no trained node has touched is computed without gradients."""
 
-    def __init__(self, module: CompiledGraph, trained: Sequence[str]) -> None:
+    def __init__(
+        self, module: CompiledGraph, trained: Sequence[str], frozen: FrozenValues | None = None
+    ) -> None:
         self._module = module
+        self.frozen = frozen or FrozenValues(module, trained, 0)
         touched: set[str] = set()
         for node in module.graph.nodes:
             if node.id in trained or any(value.node in touched for value in node.reads()):
@@ -45,14 +49,15 @@ class Evaluation:
 
     def __call__(self, cube: Tensor, wanted: Collection[ValueRef]) -> Mapping[ValueRef, Tensor]:
         """The wanted values, and those computed on the way."""
-        needed = upstream_of(self._module.graph, wanted)
-        frozen = {node.id for node in self._module.graph.nodes if node.id in needed} - self._touched
-        with torch.no_grad():
-            ends = [
-                ValueRef(n.id, port) for n in self._module.graph.nodes if n.id in frozen for port in n.outputs
-            ]
-            values = self._module.evaluate(cube, ends)
-        for node in self._module.graph.nodes:
-            if node.id in needed and node.id in self._touched:
+        if not wanted:
+            return {}
+        graph, steady = self._module.graph, self.frozen.nodes
+        needed = [node for node in graph.nodes if node.id in upstream_of(graph, wanted)]
+        rest = [node for node in needed if node.id not in steady]
+        border = {ref for node in rest for ref in node.reads()} | set(wanted)
+        values: dict[ValueRef, Tensor] = dict(self._module.evaluate(cube, ()))
+        values |= self.frozen(cube, {ref for ref in border if ref.node in steady})
+        for node in rest:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and node.id in self._touched):
                 values |= self._module.step(node, values)
         return values

@@ -23,6 +23,7 @@ from cuvisc.language.leaf import BatchError, LossNode, MetricNode, Visualization
 from cuvisc.runtime.attached import Attached, of_kind
 from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
+from cuvisc.runtime.frozen import FrozenValues, memory_limit
 from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.missing import fill, mark, missing_pixels
 from cuvisc.runtime.optimizers import make_optimizer, make_scheduler
@@ -90,6 +91,10 @@ class CuvisLightningModule(LightningModule):
         )
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
 
+    def on_fit_start(self) -> None:
+        frozen = FrozenValues(self.compiled, self.trained, memory_limit(self.config.cache, self.device))
+        self._evaluate = Evaluation(self.compiled, self.trained, frozen)
+
     def on_train_start(self) -> None:
         # An epoch shorter than the interval would otherwise log no training loss at all.
         asked = self.config.trainer.log_every_n_steps
@@ -97,6 +102,7 @@ class CuvisLightningModule(LightningModule):
         setattr(self.trainer, "log_every_n_steps", self._interval)  # noqa: B010 - Lightning does not declare it
 
     def on_train_epoch_start(self) -> None:
+        self._evaluate.frozen.start_epoch()
         for node in self.compiled.graph.nodes:
             self.compiled.node(node.id).start_epoch(self.current_epoch)
 
@@ -134,7 +140,7 @@ class CuvisLightningModule(LightningModule):
             self._log_losses("val", self._compute_losses(batch, values), batch, on_step=False)
         for attached, metric in self._metrics:
             try:
-                metric.update(values[attached.reads], attached.batch(batch, values))
+                metric.update(attached.output(values), attached.batch(batch, values))
             except BatchError as error:
                 raise attached.refused(error) from error
         if drawing:
@@ -157,7 +163,7 @@ class CuvisLightningModule(LightningModule):
     def _read(self, batch: Any, wanted: set[ValueRef]) -> tuple[dict[str, Any], Values]:
         """The batch as leaves see it, and the values they read."""
         cube = check_batch(batch, "the data")
-        missing = missing_pixels(cube)
+        missing = missing_pixels(cube) if wanted else None
         try:
             values = self._evaluate(cube if missing is None else fill(cube, missing), wanted)
         except ShapeError as error:
@@ -179,7 +185,9 @@ class CuvisLightningModule(LightningModule):
         losses: dict[str, Tensor] = {}
         for attached, loss in self._losses:
             try:
-                losses[attached.id] = loss.compute_loss(values[attached.reads], attached.batch(batch, values))
+                losses[attached.id] = loss.compute_loss(
+                    attached.output(values), attached.batch(batch, values)
+                )
             except BatchError as error:
                 raise attached.refused(error) from error
         return {**losses, "total": torch.stack(tuple(losses.values())).sum()}
@@ -218,6 +226,6 @@ class CuvisLightningModule(LightningModule):
 
             def draw(attached: Attached = attached, figure: VisualizationNode = figure) -> Any:
                 seen = attached.batch(batch, values)
-                return figure.draw(values[attached.reads], seen, self.global_step, "val")
+                return figure.draw(attached.output(values), seen, self.global_step, "val")
 
             self.reporters.log_figure(attached.id, draw, self.global_step, "val")

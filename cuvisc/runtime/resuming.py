@@ -22,6 +22,7 @@ from cuvisc.schema.spec import Spec
 _TRAINER = ("max_epochs", "max_time", "enable_progress_bar", "profiler")
 FREE = (
     *(("training", "trainer", option) for option in _TRAINER),
+    ("training", "cache"),
     ("datamodule", "num_workers"),
     ("datamodule", "data_dir"),
     ("monitoring",),

@@ -157,16 +157,17 @@ def test_the_schema_accepts_what_the_configuration_accepts() -> None:
 
 
 def test_a_refusal_of_the_spec_points_at_its_place() -> None:
-    text = "nodes: {rx: {type: RXGlobal}}\ntraining:\n  optimizer:\n    betas: [0.9, 1.5]\n"
+    text = "nodes: {rx: {type: RXGlobal}}\ntraining:\n  trainer: {accelerator: cpu, precision: 16-mixed}\n"
     spec, _ = load_text(text, "a.yaml", environment={})
     assert spec is not None
     with pytest.raises(SpecError) as caught:
         make_config(spec)
     assert caught.value.diagnostics is not None
     assert render_text(caught.value.diagnostics) == (
-        "a.yaml:4:12: error[E104]: OptimizerConfig: `betas` are two numbers in [0, 1), got [0.9, 1.5]\n"
-        "    4 |     betas: [0.9, 1.5]\n"
-        "      |            ^^^^^^^^^^\n"
+        "a.yaml:3:42: error[E104]: TrainerConfig: `precision` 16-mixed needs a GPU: gradients in float16 must be "
+        "scaled, which is done on GPUs only; on a CPU use 32, or bf16-mixed\n"
+        "    3 |   trainer: {accelerator: cpu, precision: 16-mixed}\n"
+        "      |                                          ^^^^^^^^\n"
         "1 error"
     )
 

@@ -251,7 +251,7 @@ def test_another_spec_is_refused_with_every_difference(tmp_path: Path) -> None:
         f"{tmp_path} cannot be resumed with another spec: `nodes.pca.n_components` is 2, was 3; "
         "`training.optimizer.lr` is 0.5, was 0.01. Start a new run for that; what may change is "
         "training.trainer.max_epochs, training.trainer.max_time, training.trainer.enable_progress_bar, "
-        "training.trainer.profiler, datamodule.num_workers, datamodule.data_dir, monitoring"
+        "training.trainer.profiler, training.cache, datamodule.num_workers, datamodule.data_dir, monitoring"
     )
     assert (tmp_path / "run.json").read_bytes() == before
 
