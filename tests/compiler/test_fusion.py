@@ -17,7 +17,7 @@ from cuvisc.compiler.backends.onnx_model import generate_onnx
 from cuvisc.compiler.backends.torch_program import ProgramModule
 from cuvisc.compiler.ir import Program, verify
 from cuvisc.compiler.lowering import PASSES
-from cuvisc.compiler.passes.center_affine import center_affine
+from cuvisc.compiler.passes.certify_affine import certify_affine
 from cuvisc.compiler.passes.fold_constants import fold_constants
 from cuvisc.compiler.passes.fold_decisions import fold_decisions
 from cuvisc.compiler.passes.fuse_affine import fuse_affine
@@ -118,7 +118,7 @@ def test_every_pass_keeps_every_value(steps: list[Step], shown: list[int]) -> No
     for rewrite in PASSES:
         program = verify(rewrite(program))
         assert_same(evaluate(program, CUBE), expected, 1e-11)
-    centered, _ = center_affine(program, moments(CUBE))
+    centered, _ = certify_affine(program, moments(CUBE))
     assert_same(evaluate(verify(centered), CUBE), expected, 1e-11)
 
 
