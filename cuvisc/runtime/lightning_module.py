@@ -79,7 +79,11 @@ class CuvisLightningModule(LightningModule):
         return self.compiled(cube)  # type: ignore[no-any-return]
 
     def configure_optimizers(self) -> Any:
-        optimizer = make_optimizer(self.config.optimizer, [p for p in self.parameters() if p.requires_grad])
+        options = self.config.trainer
+        # Lightning cannot clip the gradients of a fused optimizer under mixed precision.
+        fusible = options.precision == "32" or options.gradient_clip_val is None
+        moved = [p for p in self.parameters() if p.requires_grad]
+        optimizer = make_optimizer(self.config.optimizer, moved, fusible)
         monitor = self.config.optimizer.scheduler.monitor
         scheduler = make_scheduler(
             self.config.optimizer,

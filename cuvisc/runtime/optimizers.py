@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -12,12 +12,17 @@ from torch.optim import lr_scheduler as schedulers
 from cuvisc.runtime.config import OptimizerConfig
 
 
-def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimizer of phase 2."""
+def make_optimizer(
+    config: OptimizerConfig, parameters: Sequence[nn.Parameter], fusible: bool = True
+) -> Optimizer:
+    """The optimizer of phase 2; on CUDA one kernel makes the whole step, where that is `fusible`."""
+    fused = True if fusible and parameters and all(p.is_cuda for p in parameters) else None
     if config.name == "sgd":
-        return SGD(parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+        return SGD(
+            parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=fused
+        )
     kind = AdamW if config.name == "adamw" else Adam
-    return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=fused)
 
 
 def make_scheduler(

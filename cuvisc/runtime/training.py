@@ -28,6 +28,7 @@ from cuvisc.runtime.batches import phase_one_batches, wavelengths_in
 from cuvisc.runtime.components import make_config
 from cuvisc.runtime.config import DEFAULT_EPOCHS, TrainingConfig
 from cuvisc.runtime.epoch_state import STATE, EpochState
+from cuvisc.runtime.faults import data_fault
 from cuvisc.runtime.lightning_module import CuvisLightningModule
 from cuvisc.runtime.lightning_trainer import (
     EpochLines,
@@ -113,8 +114,11 @@ def train(
         try:
             return _Running(session, folder, epochs, found).run()
         except BaseException as error:
-            _record_end(folder, error, graph)
+            fault = data_fault(error)
+            _record_end(folder, fault or error, graph)
             leave_report(folder)
+            if fault is not None:
+                raise fault from error
             raise
 
 
@@ -129,6 +133,8 @@ def _record_end(folder: RunFolder, error: BaseException, graph: TypedGraph) -> N
         folder.finish("interrupted" if interrupted else "failed", **facts)
     except DataError as second:
         log.warning("%s", second)
+    if folder.writes and (folder.path / CHECKPOINTS / STATE).is_file():
+        log.info("To go on after the last whole epoch: cuvisc train --resume %s", folder.path)
 
 
 def _finished_run(session: Session, folder: RunFolder, epochs: int) -> Run:
