@@ -17,6 +17,12 @@ T = TypeVar("T")
 INTERRUPTED = 130
 
 
+_EXTRAS = dict.fromkeys(
+    ("torch", "lightning", "torchmetrics", "onnx", "onnxscript", "safetensors", "matplotlib"), "train"
+)
+"""The extra of cuvisc that brings a package which a verb found missing."""
+
+
 def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], bool] = lambda _: False) -> T:
     """Run a verb and answer for whatever goes wrong in it, but for what `passes` on to the command line itself."""
     try:
@@ -31,6 +37,11 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
         # The reader went away: it has all it wanted, and Python must not fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            _leave(error, _defect(error), 1, debug)
+        _leave(error, f"error: this needs {error.name}: pip install 'cuvisc[{extra}]'", 2, debug)
     except Exception as error:
         if passes(error):
             raise

@@ -45,14 +45,17 @@ def atomic_file(path: Path, *, force: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Path]:
     """A temporary folder to fill, renamed to `path` when the block ends well and removed when it does not.
 
-    With `force` an existing folder is replaced; it stays in place until the new one is complete.
+    With `force` an existing folder is replaced if it is empty or holds the file `mark`, which says that it is of the
+    same kind; it stays in place until the new one is complete. Raises :class:`SpecError` for any other folder.
     """
     refuse_existing(path, force)
     if path.exists() and not path.is_dir():
         raise SpecError(f"{path} is a file; name a folder")
+    if path.exists() and not (path / mark).is_file() and any(path.iterdir()):
+        raise SpecError(f"{path} holds other files and no {mark}: it is not replaced; name another folder")
     temporary = _beside(path, folder=True)
     replaced = temporary.with_name(temporary.name + ".old")
     try:

@@ -69,7 +69,7 @@ def export(source: Source, folder: Path, *, force: bool = False) -> dict[str, An
     files[PARITY_ARRAYS] = parity.pack_cases(cases)
     files[PARITY] = _json(evidence)
     files["README.md"] = _readme(source, lowered.fused).encode()
-    with atomic_folder(folder, force=force) as temporary:
+    with atomic_folder(folder, mark=MANIFEST, force=force) as temporary:
         for name, content in files.items():
             (temporary / name).write_bytes(content)
         (temporary / MANIFEST).write_bytes(_json(_manifest(source, lowered, files, model.dtype_offset)))

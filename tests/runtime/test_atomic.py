@@ -72,7 +72,7 @@ def test_a_folder_appears_whole(tmp_path: Path, existing: bool) -> None:
     if existing:
         path.mkdir()
         (path / "old").write_text("old")
-    with atomic_folder(path, force=existing) as temporary:
+    with atomic_folder(path, mark="old", force=existing) as temporary:
         (temporary / "new").write_text("new")
         (temporary / "sub").mkdir()
         (temporary / "sub" / "deep").write_text("deep")
@@ -85,7 +85,7 @@ def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> Non
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").write_text("old")
-    with pytest.raises(Failure), atomic_folder(path, force=True) as temporary:
+    with pytest.raises(Failure), atomic_folder(path, mark="old", force=True) as temporary:
         (temporary / "new").write_text("new")
         raise Failure
     assert os.listdir(path) == ["old"]
@@ -96,9 +96,22 @@ def test_a_folder_does_not_replace_a_file_nor_a_file_a_folder(tmp_path: Path) ->
     file, folder = tmp_path / "file", tmp_path / "folder"
     file.write_text("")
     folder.mkdir()
-    with pytest.raises(SpecError) as caught, atomic_folder(file, force=True):
+    with pytest.raises(SpecError) as caught, atomic_folder(file, mark="a", force=True):
         pass
     assert str(caught.value) == f"{file} is a file; name a folder"
     with pytest.raises(SpecError) as caught, atomic_file(folder, force=True):
         pass
     assert str(caught.value) == f"{folder} is a folder; name a file"
+
+
+def test_force_replaces_only_its_own_kind_of_folder(tmp_path: Path) -> None:
+    """A folder of somebody's other files stays as it is."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years")
+    with pytest.raises(SpecError) as caught, atomic_folder(precious, mark="manifest.json", force=True):
+        pytest.fail("the block was entered")
+    assert str(caught.value) == (
+        f"{precious} holds other files and no manifest.json: it is not replaced; name another folder"
+    )
+    assert [path.name for path in tmp_path.rglob("*")] == ["precious", "thesis.txt"]

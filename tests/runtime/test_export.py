@@ -169,6 +169,11 @@ def test_an_existing_artifact_stays(tmp_path: Path) -> None:
         export(source(), folder)
     assert str(caught.value) == f"{folder} exists; give --force to replace it"
     assert [path.name for path in folder.iterdir()] == ["mine"]
+    with pytest.raises(SpecError):
+        export(source(), folder, force=True)
+    assert [path.name for path in folder.iterdir()] == ["mine"]
+    (folder / "mine").unlink()
+    export(source(), folder, force=True)
     export(source(), folder, force=True)
     assert {path.name for path in folder.iterdir()} > FILES
 
