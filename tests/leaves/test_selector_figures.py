@@ -88,3 +88,14 @@ def test_the_history_goes_on_after_a_checkpoint(make):
 def test_jaccard_of_sets():
     rows = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [0, 1, 1, 1]], dtype=bool)
     np.testing.assert_allclose(jaccard(rows)[1:], [0, 2 / 3])
+
+
+def test_bars_can_be_seen_where_spectrometers_overlap():
+    """Wavelengths that go back where one spectrometer of the sensor ends and the next begins."""
+    wavelengths = [400.0, 410.0, 420.0, 412.0, 422.0, 432.0]
+    batch = {"wavelengths": torch.tensor(wavelengths)}
+    leaf = SelectorChannelMaskPlot()
+    figure, _ = at_step(leaf, 1, np.arange(6.0), batch=batch)
+    widths = [bar.get_width() for bar in figure.axes[0].patches]
+    assert len(widths) == 6
+    assert min(widths) > 0.5 * 10.0
