@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test check fmt fuzz language-server clean
+.PHONY: demo test check fmt fuzz language-server bench clean
 .DEFAULT_GOAL := test
 
 # torch goes first and alone, so that a CPU wheel that pip can see locally wins over the CUDA build of the index.
@@ -21,6 +21,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks --page docs
 
 check: $(STAMP)
 	$(BIN)/ruff check .
