@@ -96,8 +96,9 @@ class ExtremaAccumulator:
 
     def update(self, pixels: NDArray[Any]) -> None:
         """Take in pixels [N,C]."""
-        for block in _blocks(pixels):
-            self._update_block(block)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for block in _blocks(pixels):
+                self._update_block(block)
 
     def _update_block(self, block: NDArray[Any]) -> None:
         ends = [_as_float64(_over_pixels(operation, block)) for operation in (np.minimum, np.maximum)]
@@ -139,8 +140,9 @@ class MomentsAccumulator:
 
     def update(self, pixels: NDArray[Any]) -> None:
         """Take in pixels [N,C], a block at a time in float64."""
-        for block in _blocks(pixels):
-            self._update_block(block)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for block in _blocks(pixels):
+                self._update_block(block)
 
     def _update_block(self, block: NDArray[Any]) -> None:
         shift = self.shift
@@ -225,14 +227,13 @@ def _over_pixels(operation: np.ufunc, block: NDArray[Any]) -> NDArray[Any]:
     bands = block.shape[1]
     wide = max(1, _FOLDED_VALUES // max(bands, 1))
     whole = len(block) // wide * wide
-    with np.errstate(invalid="ignore", over="ignore"):
-        if not whole or wide == 1:
-            return np.asarray(operation.reduce(block, axis=0))
-        folded = operation.reduce(block[:whole].reshape(-1, wide * bands), axis=0)
-        result = operation.reduce(folded.reshape(wide, bands), axis=0)
-        return np.asarray(
-            result if whole == len(block) else operation(result, operation.reduce(block[whole:], axis=0))
-        )
+    if not whole or wide == 1:
+        return np.asarray(operation.reduce(block, axis=0))
+    folded = operation.reduce(block[:whole].reshape(-1, wide * bands), axis=0)
+    result = operation.reduce(folded.reshape(wide, bands), axis=0)
+    if whole < len(block):
+        result = operation(result, operation.reduce(block[whole:], axis=0))
+    return np.asarray(result)
 
 
 def _centered(block: NDArray[Any], shift: Array) -> Array:

@@ -18,8 +18,10 @@ from cuvisc.language.affine import Array
 
 NARROW = 4
 """Up to so many output bands a dot product for each is faster than one product of matrices."""
-_WIDTH = 32
-_WHOLE = 0.9
+_LANES = 16
+_COPY = 12
+"""Copying a value out of wider pixels takes as long as this many multiplications of a product."""
+_WHOLE = 0.95
 
 
 class Emitter(Protocol):
@@ -91,24 +93,40 @@ def sum_squares(b: Emitter, parts: Parts) -> str:
 
 
 def blocks_of(matrix: Array) -> tuple[Block, ...]:
-    """Blocks of columns that leave out zeros, one block of everything where that saves nothing.
+    """The blocks of columns that leave out zeros at the least cost; one block of everything where that saves nothing.
 
     Together they read every band, so that a band that is not a number reaches the norm.
     """
     bands, width = matrix.shape
-    whole = Block(0, width, 0, bands)
-    blocks = tuple(_cut(matrix))
-    work = sum((block.right - block.left) * (block.bottom - block.top) for block in blocks)
-    read = np.zeros(bands, dtype=bool)
-    for block in blocks:
-        read[block.top : block.bottom] = True
-    return blocks if work < _WHOLE * bands * width and read.all() else (whole,)
+    whole = (Block(0, width, 0, bands),)
+    cuts = [tuple(_cut(matrix, step)) for step in range(2 * _LANES, width, _LANES)]
+    best = min(
+        (cut for cut in cuts if _reads_all(cut, bands)), key=lambda cut: _cost(cut, bands), default=whole
+    )
+    return best if _cost(best, bands) < _WHOLE * _cost(whole, bands) else whole
 
 
-def _cut(matrix: Array) -> Iterator[Block]:
+def _cut(matrix: Array, step: int) -> Iterator[Block]:
     bands, width = matrix.shape
-    starts = range(0, max(width - _WIDTH // 2, 1), _WIDTH)
+    starts = range(0, max(width - step // 2, 1), step)
     for left, right in zip(starts, (*starts[1:], width), strict=True):
         used = np.flatnonzero(matrix[:, left:right].any(axis=1))
         top, bottom = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, bands)
         yield Block(left, right, top, bottom)
+
+
+def _cost(blocks: tuple[Block, ...], bands: int) -> int:
+    """Multiplications a pixel, with columns in whole registers, and copies where a block reads a part of the bands."""
+    cost = 0
+    for block in blocks:
+        rows = block.bottom - block.top
+        cost += rows * -(-(block.right - block.left) // _LANES) * _LANES
+        cost += _COPY * rows if rows < bands else 0
+    return cost
+
+
+def _reads_all(blocks: tuple[Block, ...], bands: int) -> bool:
+    read = np.zeros(bands, dtype=bool)
+    for block in blocks:
+        read[block.top : block.bottom] = True
+    return bool(read.all())
