@@ -12,9 +12,10 @@ from benchmarks.targets import outcomes
 
 _HEAD = """# Benchmarks
 
-Made by `make bench` from one run; nothing on this page was typed in. Every contender computed the same scores, compared
-with float64, before it was timed; then all took turns for several rounds. Times are CPU time on one thread, medians;
-`±` is half the distance of the quartiles. The machine was not idle: ratios within a table hold better than numbers.
+Made by `make bench` from one run. Every contender computed the same scores, compared with float64, before it was timed;
+then all took turns for several rounds. Times are CPU time on one thread, medians; `±` is half the distance of the
+quartiles. The machine was shared with other work, which CPU time does not hide where memory and cache are shared:
+ratios within a table hold better than numbers, and those with a large `±` not well.
 """
 
 
@@ -51,7 +52,7 @@ def _sections(results: Mapping[str, Any], *, figures: bool) -> Iterable[str]:
             missed = "; ".join(
                 dict.fromkeys(f"{o.work} ({o.what})" for o in reached if not o.met and o.reason == reason)
             )
-            yield f"Not met: {missed}.\n{reason}\n"
+            yield f"Not met: {missed}.\n\n> {reason}\n"
     for name, work in results.get("works", {}).items():
         yield f"## {work['title']}\n"
         if figures:

@@ -106,7 +106,7 @@ def _scaling(folder: Path, quick: bool) -> dict[str, Any]:
     nodes = (1, 2) if quick else (1, 2, 4, 8, 16, 32)
     rounds = 1 if quick else 3
     return {
-        "pixels": scaling.by_pixels(folder, rounds, factors, 0.5 if quick else 4),
+        "pixels": scaling.by_pixels(folder, rounds, factors, 0.5 if quick else 16),
         "bands": scaling.by_bands(folder, rounds, bands, 32 if quick else 256),
         "nodes": scaling.by_nodes(rounds, nodes),
     }
