@@ -60,10 +60,6 @@ class AffineMap:
             return AffineMap(rows[:, None] * outer.matrix, self.center, offset)
         return AffineMap(outer.linear(self.matrix), self.center, offset)
 
-    def inverse_elementwise(self) -> AffineMap:
-        """The inverse of an elementwise map without a zero gain: ``x = (y - offset) / A + center``."""
-        return AffineMap(1.0 / self.matrix, self.offset, self.center)
-
     def recentered(self, center: Array) -> AffineMap:
         """The same map written around another center."""
         moved = self.linear(np.asarray(center - self.center, dtype=np.float64))
