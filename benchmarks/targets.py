@@ -13,8 +13,8 @@ FLOAT32 = "numpy float32 X^T X alone"
 
 _READ = (
     "Fusion leaves one reading of the cube, but the dot products that read it wait for memory (Gemm in the profile), "
-    "one a component, the later ones from the cache. A float32 cube is read once more before, to find pixels that are not "
-    "finite; a cube of uint16 needs no such look, and its row shows what that costs."
+    "one a component, the later ones from the cache. A float32 cube is read once more before, to find pixels that are "
+    "not finite; a cube of uint16 needs no such look, and its row shows what that costs."
 )
 _FLOAT64 = (
     "A float64 product has half the speed of a float32 one, and float32 does not do: on four real scenes of 175 to 205 "

@@ -19,9 +19,9 @@ def dense(affine: AffineMap, bands: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @st.composite
-def maps(draw: st.DrawFn, bands: int = BANDS) -> AffineMap:
+def maps(draw: st.DrawFn, bands: int = BANDS, forms: tuple[str, ...] = FORMS) -> AffineMap:
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
-    form = draw(st.sampled_from(FORMS))
+    form = draw(st.sampled_from(forms))
     width = {"narrow": 2}.get(form, bands)
     shape = {"scalar": (), "diagonal": (bands,)}.get(form, (bands, width))
     center = draw(st.sampled_from([(), (1,), (bands,)]))
