@@ -127,16 +127,9 @@ class _Reading:
             made["picture/mask"] = pictures.shrink(mask.reshape(height, width), step)
         shown = {}
         for ref, value in values.items():
-            port = self.module.graph.port(ref)
-            if value.shape[-1] == 1 or value.dtype.kind != "f":
-                plane = value[..., 0].astype(np.float32) if value.dtype.kind == "f" else value[..., 0]
-                made[f"picture/value/{ref}"] = pictures.shrink(plane, step)
-                shown[str(ref)] = {"unit": port.unit, "bands": [0], "of": value.shape[-1]}
-            else:
-                chosen = tuple(range(min(3, value.shape[-1])))
-                padded = (*chosen, *chosen[-1:] * (3 - len(chosen)))
-                made[f"picture/value/{ref}"] = pictures.false_color(value, padded, step)
-                shown[str(ref)] = {"unit": port.unit, "bands": list(chosen), "of": value.shape[-1]}
+            made[f"picture/value/{ref}"], chosen = pictures.picture(value, step)
+            unit = self.module.graph.port(ref).unit
+            shown[str(ref)] = {"unit": unit, "bands": chosen, "of": value.shape[-1]}
         facts = {"height": height, "width": width, "step": step, "bands": words, "values": shown}
         return facts, made
 

@@ -33,7 +33,7 @@ def training(run: RunFiles) -> Html:
     )
     if history.epochs <= 1 and all(series.epochs.size == 1 for series in history.series.values()):
         return join(_numbers(run), broken)
-    panels = [_loss(run, name) for name in losses(history)]
+    panels = [loss(run, name) for name in losses(history)]
     metrics = _distinct(history)
     panels += [_metric(names, history.series[names[0]], run) for names in metrics[:_MOST]]
     if _RATE in history.series:
@@ -71,7 +71,8 @@ def _numbers(run: RunFiles) -> Html:
     return join(tag("p", why, class_="about"), pairs((name, number(series[name].last)) for name in names))
 
 
-def _loss(run: RunFiles, name: str) -> Html:
+def loss(run: RunFiles, name: str) -> Html:
+    """The curves of a loss such as loss/total, in training and validation."""
     series = run.history.series
     drawn = [
         (series[f"{stage}/{name}"], color, words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def maps(run: RunFiles) -> Html:
     if len(panels) < 3:
         shown = {main.get("name"), main.get("decision")}
         others = [name for name in sample["values"] if name not in shown]
-        panels += [_value(arrays, sample, name) for name in others[: 3 - len(panels)]]
+        panels += [_sampled(run.evidence.arrays, sample, name) for name in others[: 3 - len(panels)]]
     return join(tag("div", panels, class_="maps"), tag("p", _about(sample, run), class_="about"))
 
 
@@ -57,7 +58,7 @@ def other_outputs(run: RunFiles) -> Html | None:
     rest = shown[max(0, used) :]
     if not rest:
         return None
-    panels = (_value(run.evidence.arrays, sample, name) for name in rest)
+    panels = (_sampled(run.evidence.arrays, sample, name) for name in rest)
     return tag("div", tag("h3", "Other outputs"), tag("div", panels, class_="maps"), class_="below")
 
 
@@ -159,9 +160,15 @@ def _decisions(arrays: dict[str, NDArray[Any]], main: dict[str, Any], *, counted
     return _panel("Decisions", encode(outcomes, colors), outcomes.shape, says, "", key)
 
 
-def _value(arrays: dict[str, NDArray[Any]], sample: dict[str, Any], name: str) -> Html:
-    """Any other output: one band as heat, decisions and classes in flat colours, several bands as false colours."""
-    facts, values = sample["values"][name], arrays[f"picture/value/{name}"]
+def _sampled(arrays: Mapping[str, NDArray[Any]], sample: Mapping[str, Any], name: str) -> Html:
+    return value(name, arrays[f"picture/value/{name}"], sample["values"][name])
+
+
+def value(name: str, values: NDArray[Any], facts: Mapping[str, Any]) -> Html:
+    """Any output as a picture: one band as heat, decisions and classes in flat colours, several bands as false colours.
+
+    `facts` are its unit, the `bands` shown, and `of` how many.
+    """
     if values.ndim == 3:
         bands = " / ".join(str(band + 1) for band in facts["bands"])
         words = f"bands {bands} of {facts['of']} as red, green, blue" if len(facts["bands"]) > 1 else "band 1"

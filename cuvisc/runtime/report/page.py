@@ -29,6 +29,8 @@ SECTIONS: tuple[tuple[str, str, Callable[[RunFiles], Html]], ...] = (
     ("environment", "Environment", environment),
     ("spec", "Spec", spec),
 )
+# What is on a page wherever it stands, then the page itself.
+_STYLES = ("parts.css", "page.css")
 # Nothing may load and nothing may run, whatever a name in a run folder says.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -65,7 +67,7 @@ def render(run: RunFiles) -> str:
             "footer", f"Written by cuvisc {cuvisc.__version__}; everything on this page is inside this file."
         ),
     )
-    style = files("cuvisc.runtime.report").joinpath("report.css").read_text(encoding="utf-8")
+    styles = (files("cuvisc.runtime.report").joinpath(name).read_text(encoding="utf-8") for name in _STYLES)
     top = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -73,7 +75,7 @@ def render(run: RunFiles) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{run.name}: cuvisc report"),
-        Html(f"<style>{style}</style>"),
+        Html(f"<style>{''.join(styles)}</style>"),
     )
     return f'<!doctype html>\n<html lang="en">\n{top}\n{body}\n</html>\n'
 

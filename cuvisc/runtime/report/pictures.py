@@ -55,6 +55,18 @@ def false_color(cube: NDArray[Any], bands: Sequence[int], step: int) -> NDArray[
     return np.asarray(np.rint(picture * 255), np.uint8)
 
 
+def picture(value: NDArray[Any], step: int) -> tuple[NDArray[Any], list[int]]:
+    """A value [H,W,K] as a picture, and the bands it shows.
+
+    One band and decisions are the plane [h,w] of their strongest values, anything else false colours [h,w,3].
+    """
+    if value.shape[-1] == 1 or value.dtype.kind != "f":
+        plane = value[..., 0].astype(np.float32) if value.dtype.kind == "f" else value[..., 0]
+        return shrink(plane, step), [0]
+    chosen = list(range(min(3, value.shape[-1])))
+    return false_color(value, (*chosen, *chosen[-1:] * (3 - len(chosen))), step), chosen
+
+
 def _stretched(plane: Floats) -> Floats:
     known = plane[np.isfinite(plane)]
     if not known.size:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cuvisc.compiler.views.summary import Summary
 from cuvisc.compiler.views.svg import draw_svg
 from cuvisc.runtime.report.markup import (
     Html,
@@ -30,11 +31,16 @@ def graph(run: RunFiles) -> Html:
     """The drawing of the graph, coloured by the page."""
     if run.summary is None:
         return absent(f"Not drawn: {run.problems.get('graph', 'no spec')}.")
-    # The drawing escapes what the user named; its own style would reach the rest of the page.
-    drawing = Html(_HEAD.sub("", _OWN_STYLE.sub("", draw_svg(run.summary), count=1), count=1))
-    drawing = Html(drawing.replace('role="img"', 'role="img" aria-label="The typed graph"', 1))
     says = "The typed graph: nodes with the types of their outputs, losses, metrics and figures beside them"
-    return tag("div", drawing, class_="scroll graph", tabindex=0, role="region", aria_label=says)
+    shown = drawing(run.summary)
+    return tag("div", shown, class_="scroll graph", tabindex=0, role="region", aria_label=says)
+
+
+def drawing(summary: Summary) -> Html:
+    """The drawing of a graph, to be coloured by the page it becomes part of."""
+    # It escapes what the user named; its own style would reach the rest of the page.
+    made = _HEAD.sub("", _OWN_STYLE.sub("", draw_svg(summary), count=1), count=1)
+    return Html(made.replace('role="img"', 'role="img" aria-label="The typed graph"', 1))
 
 
 def phase_one(run: RunFiles) -> Html:
@@ -47,7 +53,7 @@ def phase_one(run: RunFiles) -> Html:
     told = [f"{count(pixels, 'training pixel')}" if isinstance(pixels, int) else ""]
     told += [f"{number(excluded)} of them left out"] if excluded else []
     told += [duration(seconds)] if isinstance(seconds, (int, float)) else []
-    steps = tag("ol", (tag("li", _told(str(line))) for line in facts.get("passes") or ()), class_="passes")
+    steps = passes(map(str, facts.get("passes") or ()))
     nodes = facts.get("nodes")
     rows = (
         [(code(name), str(found.get("type", "")), _state(found)) for name, found in nodes.items()]
@@ -58,6 +64,11 @@ def phase_one(run: RunFiles) -> Html:
     return join(
         tag("p", ", ".join(part for part in told if part), class_="about"), steps, fitted, _explained(run)
     )
+
+
+def passes(lines: Iterable[str]) -> Html:
+    """The passes over the training data, one a line of the plan."""
+    return tag("ol", (tag("li", _told(line)) for line in lines), class_="passes")
 
 
 def _told(line: str) -> str:

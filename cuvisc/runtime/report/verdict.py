@@ -42,7 +42,7 @@ def head(run: RunFiles) -> Html:
         tag("h1", run.name, " ", chip),
         tag("p", ("; ".join(_circumstances(run))), class_="meta"),
         tag("p", verdict(run), class_="verdict"),
-        _tiles(run),
+        tiles(run),
         tag("ul", (tag("li", note) for note in notes), class_="notes") if notes else None,
     )
 
@@ -130,7 +130,8 @@ def _circumstances(run: RunFiles) -> Iterator[str]:
         yield "a trial run (fast_dev_run)"
 
 
-def _tiles(run: RunFiles) -> Html | None:
+def tiles(run: RunFiles) -> Html | None:
+    """The key numbers, None where none was measured."""
     main = run.found("main")
     if not main or all(main.get(key) is None for key, _ in _TILES):
         return None
