@@ -29,6 +29,25 @@ _BLOCK_VALUES = 2**19
 _GROUP = 16
 
 
+class Prediction(Outputs):
+    """Outputs of a cube by name, ``<node>.<port>``; a dict that notebooks show as maps. `units` are the outputs'."""
+
+    def __init__(self, values: Outputs, units: Mapping[str, str | None]) -> None:
+        super().__init__(values)
+        self.units = units
+
+    def __repr__(self) -> str:
+        from cuvisc.runtime.notebook.prediction_view import prediction_text
+
+        return prediction_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from cuvisc.runtime.notebook.prediction_view import prediction_html
+
+        return prediction_html(self, self.units)
+
+
 class Predictor:
     """Runs the model of an artifact on one device.
 
@@ -65,14 +84,26 @@ class Predictor:
         """Names of the outputs, ``<node>.<port>``."""
         return tuple(output.name for output in self.manifest.outputs)
 
-    def predict(self, cube: NDArray[Any], thresholds: Mapping[str, float] | None = None) -> Outputs:
+    def predict(self, cube: NDArray[Any], thresholds: Mapping[str, float] | None = None) -> Prediction:
         """Every output of a cube [B,H,W,C], with shapes [B,H,W,K]; of [H,W,C] and [N,C] accordingly."""
         source = CubeSource.of(cube)
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in self.output_names}
         for _, _, outputs in self.run(source, thresholds):
             for name, value in outputs.items():
                 parts[name].append(value)
-        return {name: self.join(name, values, source) for name, values in parts.items()}
+        whole = {name: self.join(name, values, source) for name, values in parts.items()}
+        return Prediction(whole, {output.name: output.unit for output in self.manifest.outputs})
+
+    def __repr__(self) -> str:
+        from cuvisc.runtime.notebook.prediction_view import predictor_text
+
+        return predictor_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from cuvisc.runtime.notebook.prediction_view import predictor_html
+
+        return predictor_html(self)
 
     def join(self, name: str, values: list[NDArray[Any]], source: CubeSource) -> NDArray[Any]:
         """The values of one output over all blocks, as one array."""

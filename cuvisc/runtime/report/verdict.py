@@ -32,19 +32,22 @@ _MARGIN_OF_F1 = 0.02
 
 def head(run: RunFiles) -> Html:
     """Name, status, verdict, key numbers and notes."""
-    status = run.status
-    symbol = tag("span", _SYMBOLS.get(status, "?"), aria_hidden="true")
-    chip = tag("span", symbol, " ", status, class_=f"chip {status if status in _SYMBOLS else 'running'}")
-    notes = list(_notes(run))
     return tag(
         "header",
         tag("p", "cuvisc report", class_="kicker"),
-        tag("h1", run.name, " ", chip),
+        tag("h1", run.name, " ", chip(run)),
         tag("p", ("; ".join(_circumstances(run))), class_="meta"),
         tag("p", verdict(run), class_="verdict"),
         tiles(run),
-        tag("ul", (tag("li", note) for note in notes), class_="notes") if notes else None,
+        notes(run),
     )
+
+
+def chip(run: RunFiles) -> Html:
+    """How the run ended, in a word."""
+    status = run.status
+    symbol = tag("span", _SYMBOLS.get(status, "?"), aria_hidden="true")
+    return tag("span", symbol, " ", status, class_=f"chip {status if status in _SYMBOLS else 'running'}")
 
 
 def verdict(run: RunFiles) -> Html:
@@ -128,6 +131,12 @@ def _circumstances(run: RunFiles) -> Iterator[str]:
         yield f"{duration(total)} on {run.fact('device') or 'an unnamed device'}"
     if run.fact("trial"):
         yield "a trial run (fast_dev_run)"
+
+
+def notes(run: RunFiles) -> Html | None:
+    """What to know before believing the numbers, None where there is nothing."""
+    found = list(_notes(run))
+    return tag("ul", (tag("li", note) for note in found), class_="notes") if found else None
 
 
 def tiles(run: RunFiles) -> Html | None:
