@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from .affine import AffineMap, Array
 
-BLOCK = 1024
-"""Pixels at a time: few enough to stay in the caches of a core."""
+_BLOCK_PIXELS, _BLOCK_VALUES = 2**10, 2**17
 _FOLDED_VALUES = 2**11
+_CENTERED_VALUES = 2**13
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class ExtremaAccumulator:
     def update(self, pixels: NDArray[Any]) -> None:
         """Take in pixels [N,C]."""
         with np.errstate(invalid="ignore", over="ignore"):
-            for block in _blocks(pixels):
+            for block in blocks_of(pixels):
                 self._update_block(block)
 
     def _update_block(self, block: NDArray[Any]) -> None:
@@ -141,7 +141,7 @@ class MomentsAccumulator:
     def update(self, pixels: NDArray[Any]) -> None:
         """Take in pixels [N,C], a block at a time in float64."""
         with np.errstate(invalid="ignore", over="ignore"):
-            for block in _blocks(pixels):
+            for block in blocks_of(pixels):
                 self._update_block(block)
 
     def _update_block(self, block: NDArray[Any]) -> None:
@@ -152,11 +152,11 @@ class MomentsAccumulator:
                 return
             shift = self._start(_as_float64(block.mean(axis=0, dtype=np.float64)))
         centered = _centered(block, shift)
-        total = _over_pixels(np.add, centered)
+        total = np.ones(len(block)) @ centered
         if not np.isfinite(total).all():
             block = self._only_finite(block)
             centered = _centered(block, shift)
-            total = centered.sum(axis=0)
+            total = np.ones(len(block)) @ centered
         self.gram += centered.T @ centered
         self.total += total
         self.count += len(block)
@@ -216,10 +216,16 @@ def finite_pixels(pixels: NDArray[Any]) -> tuple[NDArray[Any], int]:
     return pixels[keep], int(len(keep) - keep.sum())
 
 
-def _blocks(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Pixels [N,C], ``BLOCK`` at a time."""
-    for start in range(0, len(pixels), BLOCK):
-        yield pixels[start : start + BLOCK]
+def block_pixels(bands: int) -> int:
+    """Pixels at a time: few enough to stay in the caches of a core, enough for a fast product of matrices."""
+    return max(_BLOCK_PIXELS, _BLOCK_VALUES // max(bands, 1))
+
+
+def blocks_of(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Pixels [N,C], a block at a time."""
+    step = block_pixels(pixels.shape[1])
+    for start in range(0, len(pixels), step):
+        yield pixels[start : start + step]
 
 
 def _over_pixels(operation: np.ufunc, block: NDArray[Any]) -> NDArray[Any]:
@@ -239,7 +245,13 @@ def _over_pixels(operation: np.ufunc, block: NDArray[Any]) -> NDArray[Any]:
 def _centered(block: NDArray[Any], shift: Array) -> Array:
     """``block - shift`` in float64; converting first is faster than subtracting from another dtype."""
     centered = np.array(block, dtype=np.float64, order="C")
-    centered -= shift
+    pixels, bands = centered.shape
+    wide = max(1, _CENTERED_VALUES // max(bands, 1))
+    whole = pixels // wide * wide
+    if whole:
+        rows = centered[:whole].reshape(-1, wide * bands)
+        rows -= np.concatenate([shift] * wide)
+    centered[whole:] -= shift
     return centered
 
 

@@ -14,7 +14,7 @@ from cuvisc.language.statistics import finite_pixels
 
 SIZE = 1024
 _SEED = 20_240_917
-_BLOCK = 2**13
+_BLOCK = 2**16
 
 
 class PixelSample:
@@ -33,15 +33,15 @@ class PixelSample:
 
     def _update_block(self, pixels: NDArray[Any]) -> None:
         keys = self._random.random(len(pixels))
-        if len(self._keys) == self.size:
-            chosen = keys < self._keys[-1]
-            if not chosen.any():
-                return
-            keys, pixels = keys[chosen], pixels[chosen]
-        finite, excluded = finite_pixels(pixels)
+        bound = self._keys[-1] if len(self._keys) == self.size else 1.0
+        chosen = np.flatnonzero(keys < bound)
+        chosen = chosen[np.argsort(keys[chosen])]
+        finite, excluded = finite_pixels(pixels[chosen[: self.size]])
         if excluded:
-            keys = keys[np.isfinite(pixels).all(axis=1)]
-        self._keep(keys, finite)
+            chosen = chosen[np.isfinite(pixels[chosen]).all(axis=1)]
+            finite = pixels[chosen[: self.size]]
+        if len(finite):
+            self._keep(keys[chosen[: self.size]], finite)
 
     def merge(self, other: PixelSample) -> None:
         """Add what another sample has kept."""
@@ -56,5 +56,5 @@ class PixelSample:
     def _keep(self, keys: NDArray[np.float64], pixels: NDArray[Any]) -> None:
         if self._pixels is not None:
             keys, pixels = np.concatenate([self._keys, keys]), np.concatenate([self._pixels, pixels])
-        order = np.argsort(keys, kind="stable")[: self.size]
+        order = np.argsort(keys)[: self.size]
         self._keys, self._pixels = keys[order], pixels[order]

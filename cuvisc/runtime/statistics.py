@@ -26,6 +26,7 @@ from cuvisc.language.statistics import (
     BandMoments,
     NoPixels,
     Result,
+    block_pixels,
 )
 from cuvisc.runtime.batches import pixels_of
 from cuvisc.runtime.carry import statistic_for
@@ -167,11 +168,17 @@ class _Reading:
         if self._evaluated:
             found = self.module.evaluate(cube, self._evaluated)
             values |= {ref: pixels_of(found[ref]) for ref in self._evaluated}
+        step = block_pixels(max(pixels.shape[1] for pixels in values.values()))
+        for start in range(0, max(len(pixels) for pixels in values.values()), step):
+            self._take_block({ref: pixels[start : start + step] for ref, pixels in values.items()})
+        if self._sample is not None:
+            self._sample.update(values[INPUT])
+
+    def _take_block(self, values: Mapping[ValueRef, NDArray[Any]]) -> None:
+        """Everything that reads a block does so while it is in the cache."""
         for (tap, _), accumulator in self._accumulators.items():
             parts = [values[part] for part in tap.parts]
             accumulator.update(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
-        if self._sample is not None:
-            self._sample.update(values[INPUT])
 
     def agree_on_bands(self) -> None:
         """Bind a rank that had no batch of its own to what the others have seen."""

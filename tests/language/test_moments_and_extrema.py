@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from cuvisc.language.affine import AffineMap
 from cuvisc.language.statistics import (
-    BLOCK,
     BandMoments,
     ExtremaAccumulator,
     MomentsAccumulator,
     NoPixels,
+    block_pixels,
     finite_pixels,
 )
 
+BLOCK = block_pixels(5)
 DATA = {
     "reflectance": lambda r, n, c: r.random((n, c), np.float32),
     "offset 1e4": lambda r, n, c: (1e4 + r.random((n, c))).astype(np.float32),
@@ -130,7 +131,7 @@ def test_through_an_affine_map(shape: str) -> None:
 def test_pixels_that_are_not_finite(value: float, dtype: type) -> None:
     """One bad band takes the whole pixel out of every statistic, and is counted."""
     random = np.random.default_rng(3)
-    x = random.random((BLOCK + 50, 4)).astype(dtype)
+    x = random.random((block_pixels(4) + 50, 4)).astype(dtype)
     bad = random.choice(len(x), 17, replace=False)
     x[bad, random.integers(0, 4, 17)] = value
     good = np.delete(x, bad, axis=0)
@@ -182,7 +183,7 @@ def test_small_eigenvalues_survive() -> None:
 def test_the_first_block_may_be_unlike_the_rest() -> None:
     """The pilot shift of a dark first block does not cost the accuracy of a bright scene."""
     random = np.random.default_rng(6)
-    x = np.concatenate([np.zeros((1, 3)), 1e4 + random.standard_normal((BLOCK * 2, 3))])
+    x = np.concatenate([np.zeros((1, 3)), 1e4 + random.standard_normal((block_pixels(3) * 2, 3))])
     accumulator = MomentsAccumulator()
     accumulator.update(x[:1])
     accumulator.update(x[1:])
