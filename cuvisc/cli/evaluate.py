@@ -1,11 +1,11 @@
-"""``cuvisc evaluate``: an artifact and a cube with its mask to detection quality, without torch."""
+"""``cuvisc evaluate``: an artifact and cubes with their masks to detection quality, without torch."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,16 @@ from cuvisc.cli.running import (
     ThreadsOption,
     parse_number,
     parse_thresholds,
+    progress_bar,
     warn,
     warn_of_device,
 )
+
+if TYPE_CHECKING:
+    from cuvisc.runtime.evaluation import Evaluator, Measured
+    from cuvisc.runtime.evaluation_folder import Evaluation
+    from cuvisc.runtime.findings import Findings
+    from cuvisc.runtime.inputs import Input
 
 
 def register(app: typer.Typer) -> None:
@@ -27,14 +34,19 @@ def register(app: typer.Typer) -> None:
         artifact: Annotated[
             Path, typer.Argument(help="Folder that `cuvisc export` wrote.", metavar="ARTIFACT")
         ],
-        input: Annotated[
-            str,
+        inputs: Annotated[
+            list[str],
             typer.Argument(
-                help="Cube of any format, with a mask that is > 0 on anomalies in it or beside it.",
-                metavar="INPUT",
+                help="Cubes of any format (files, folders, patterns), each with a mask that is > 0 on anomalies in it "
+                "or beside it.",
+                metavar="INPUT...",
             ),
         ],
-        key: Annotated[str | None, typer.Option("--key", help="Array in the file that is the cube.")] = None,
+        out: Annotated[
+            Path | None,
+            typer.Option("--out", "-o", help="Folder to write: JSON, CSV and figures.", metavar="FOLDER"),
+        ] = None,
+        key: Annotated[str | None, typer.Option("--key", help="Array in the files that is the cube.")] = None,
         mask: Annotated[
             str,
             typer.Option(
@@ -65,27 +77,39 @@ def register(app: typer.Typer) -> None:
         ] = False,
         device: DeviceOption = "auto",
         threads: ThreadsOption = None,
+        force: Annotated[bool, typer.Option("--force", help="Replace the folder that -o names.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+        as_csv: Annotated[bool, typer.Option("--csv", help="Print a line for every file as CSV.")] = False,
     ) -> None:
-        """Measure AUROC, average precision, precision, recall, F1 and IoU against a mask.
+        """Measure AUROC, average precision, precision, recall, F1 and IoU against masks, of every file and of all.
 
-        What the data does not define is null, with the reason on stderr.
+        With -o also the curves, and what every threshold worth knowing decides. Of every pixel one float32 is kept, so
+        that all of it is exact; what the data does not define is left out, with the reason on stderr. A cube that
+        cannot be measured is reported and the others are done.
 
-        Example: cuvisc evaluate artifact scene.npz --json
+        Example: cuvisc evaluate artifact scenes/ -o evaluation
         """
-        from cuvisc.runtime.data.opening import split_location
-        from cuvisc.runtime.evaluation import evaluate_file
+        from cuvisc.cli.evaluation_table import in_words
+        from cuvisc.runtime.atomic import refuse_existing
+        from cuvisc.runtime.evaluation import Evaluator
+        from cuvisc.runtime.evaluation_folder import Evaluation, write_folder
         from cuvisc.runtime.inference import Predictor
+        from cuvisc.runtime.inputs import find_inputs
+        from cuvisc.schema.errors import DataError, SpecError
 
+        if as_json and as_csv:
+            raise SpecError("--json and --csv exclude each other")
         numbers = [number for text in threshold or [] if (number := parse_number(text)) is not None]
         named = parse_thresholds([text for text in threshold or [] if parse_number(text) is None])
+        cubes = find_inputs(inputs, key).cubes
+        if len(cubes) > 1 and Path(mask).is_file():
+            raise SpecError(f"--mask {mask} is the mask of one cube; there are {len(cubes)}")
+        if out is not None:
+            refuse_existing(out, force)
         predictor = Predictor(artifact, device=device, threads=threads)
         warn_of_device(predictor)
-        path, inside = split_location(input, key)
-        result = evaluate_file(
+        evaluator = Evaluator(
             predictor,
-            path,
-            cube_key=inside,
             mask=mask,
             score_output=output,
             threshold=numbers[-1] if numbers else None,
@@ -93,19 +117,60 @@ def register(app: typer.Typer) -> None:
             ignore_wavelengths=ignore_wavelengths,
             resample=resample,
         )
-        for text in result.warnings:
-            warn(text)
-        if result.excluded_pixels:
-            total = result.pixels + result.excluded_pixels
-            warn(
-                f"{result.excluded_pixels} of {total} pixels have no data or a score that is NaN and are left out"
-            )
-        for reason in dict.fromkeys(result.reasons.values()):
-            names = ", ".join(name for name, why in result.reasons.items() if why == reason)
-            warn(f"no {names}: {reason}")
+        measured, failed = _run(evaluator, cubes)
+        evaluation = Evaluation.of(evaluator, measured, failed, numbers)
+        _warn(evaluation)
+        if out is not None:
+            write_folder(evaluation, out, force=force)
         if as_json:
-            print(json.dumps(asdict(result)))
-            return
-        print(f"{result.pixels} pixels, {result.anomalies} anomalies, on {result.provider}")
-        for name, value in result.metrics().items():
-            print(f"{name:<18} {'-' if value is None else f'{value:.6f}'}")
+            print(json.dumps(evaluation.to_json()))
+        elif as_csv:
+            print(evaluation.files_csv(), end="")
+        else:
+            print(in_words(evaluation), *([out] if out is not None else []), sep="\n")
+        if failed:
+            raise DataError(f"{len(failed)} of {len(cubes)} cubes could not be measured")
+
+
+def _run(evaluator: Evaluator, cubes: list[Input]) -> tuple[list[Measured], dict[str, str]]:
+    """Every cube measured, or why it cannot be; the only one, or the last hope, raises."""
+    from cuvisc.schema.errors import DataError
+
+    measured: list[Measured] = []
+    failed: dict[str, str] = {}
+    for number, cube in enumerate(cubes, 1):
+        what = "evaluate" if len(cubes) == 1 else f"{number}/{len(cubes)} {cube.path.name}"
+        try:
+            with progress_bar(1, what) as progress:
+                measured.append(evaluator.run(*cube, progress=progress))
+        except DataError as error:
+            if len(cubes) == 1:
+                raise
+            failed[str(cube.path)] = str(error)
+            print(f"error: {error}", file=sys.stderr)
+    if not measured:
+        raise DataError(f"none of the {len(cubes)} cubes could be measured")
+    return measured, failed
+
+
+def _warn(evaluation: Evaluation) -> None:
+    """What the files and the numbers leave in doubt, each once."""
+    several = len(evaluation.files) > 1
+    for text in dict.fromkeys(text for texts in evaluation.warnings.values() for text in texts):
+        warn(text)
+    together: Findings = evaluation.together
+    if together.excluded_pixels:
+        total = together.pixels + together.excluded_pixels
+        warn(
+            f"{together.excluded_pixels} of {total} pixels have no data or a score that is NaN and are left out"
+        )
+    _warn_of_reasons("", together.reasons)
+    for name, found in evaluation.files.items() if several else ():
+        own = {key: why for key, why in found.reasons.items() if together.reasons.get(key) != why}
+        _warn_of_reasons(f"{name}: ", own)
+
+
+def _warn_of_reasons(where: str, reasons: dict[str, Any]) -> None:
+    for reason in dict.fromkeys(reasons.values()):
+        names = ", ".join(name for name, why in reasons.items() if why == reason)
+        warn(f"{where}no {names}: {reason}")

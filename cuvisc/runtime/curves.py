@@ -1,62 +1,15 @@
-"""Scores and a mask to ROC and precision-recall curves, and curves to few points. NumPy only."""
+"""Curves to few points and scores to the bins of a histogram, without losing what a reader must see. NumPy only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 POINTS = 400
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What every distinct threshold, high to low, decides: a pixel is positive where its score >= the threshold.
-
-    `hits` and `alarms` are true and false positives [n] at `thresholds` [n]; of `positives` and `negatives` pixels.
-    """
-
-    thresholds: Floats
-    hits: Floats
-    alarms: Floats
-    positives: int
-    negatives: int
-
-    @classmethod
-    def of(cls, scores: Floats, positive: Bools) -> Sweep:
-        """From scores [N] without NaN, and which of them are positive [N]."""
-        order = np.argsort(-scores, kind="stable")
-        ranked = scores[order]
-        last_of_tie = np.append(ranked[1:] != ranked[:-1], True) if ranked.size else np.zeros(0, bool)
-        hits = np.cumsum(positive[order], dtype=np.float64)[last_of_tie]
-        decided = np.flatnonzero(last_of_tie) + 1.0
-        positives = int(np.count_nonzero(positive))
-        return cls(ranked[last_of_tie], hits, decided - hits, positives, positive.size - positives)
-
-    @property
-    def recall(self) -> Floats:
-        """hits / positives, the true positive rate [n]."""
-        return self.hits / self.positives
-
-    @property
-    def precision(self) -> Floats:
-        """hits / (hits + alarms) [n]."""
-        return self.hits / (self.hits + self.alarms)
-
-    @property
-    def fallout(self) -> Floats:
-        """alarms / negatives, the false positive rate [n]."""
-        return self.alarms / self.negatives
-
-    def best_f1(self) -> tuple[float, float]:
-        """The largest F1 = 2 TP / (TP + FP + positives) that any threshold reaches here, and that threshold."""
-        f1 = 2 * self.hits / (self.hits + self.alarms + self.positives)
-        best = int(np.argmax(f1))
-        return float(f1[best]), float(self.thresholds[best])
 
 
 def thin(x: Floats, y: Floats, points: int = POINTS) -> tuple[Floats, Floats]:
@@ -122,3 +75,21 @@ def histogram_edges(
     if not high > low:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, bins + 1)
+
+
+def histogram(
+    normal: NDArray[Any], anomalous: NDArray[Any] | None, threshold: float | None
+) -> dict[str, NDArray[Any]]:
+    """`edges`, and counts of `normal` and `anomalous` scores between them; `beyond` counts those below and above.
+
+    Scores are without NaN; infinite ones are left out. Nothing where no score is left.
+    """
+    groups = {"normal": normal} | ({} if anomalous is None else {"anomalous": anomalous})
+    kept = {name: scores[np.isfinite(scores)] for name, scores in groups.items()}
+    values = np.concatenate(list(kept.values()))
+    if not values.size:
+        return {}
+    edges = histogram_edges(values, threshold, kept.get("anomalous"))
+    beyond = [np.count_nonzero(values < edges[0]), np.count_nonzero(values > edges[-1])]
+    counts = {name: np.histogram(scores, edges)[0] for name, scores in kept.items()}
+    return {"edges": edges, **counts, "beyond": np.array(beyond)}

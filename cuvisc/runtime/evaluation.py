@@ -1,13 +1,13 @@
-"""Scores and a ground-truth mask to numbers: ranking and decision quality in float64. NumPy only.
+"""An artifact and cubes with masks to scores ranked and decisions counted: of every file, and of all together.
 
-A quantity that the data does not define (no anomaly in the mask, nothing decided positive) is None and has a reason,
-never a made-up zero.
+Files are run block by block. What stays of them is one score a pixel, in the model's float32: 4 bytes, and as many
+again while files are put together. With that, every area and every threshold is exact. Never torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.artifact import OutputFacts
+from cuvisc.runtime.confusion import Confusion
 from cuvisc.runtime.data.nodata import find_missing, stored_nodata
 from cuvisc.runtime.data.opening import array_names, split_location
 from cuvisc.runtime.data.source import CubeSource
-from cuvisc.runtime.data.truth import Truth, find_truth, read_truth
-from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.data.truth import Truth, find_truth, names_of_truth, read_truth
+from cuvisc.runtime.inference import Predictor, find_non_finite
+from cuvisc.runtime.ranking import Ranking
 from cuvisc.runtime.spectral_contract import match_bands
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.errors import DataError, SpecError
@@ -27,156 +29,169 @@ from cuvisc.schema.errors import DataError, SpecError
 SCORE_UNITS = ("scores", "logits", "probabilities")
 DECISIONS = "decisions"
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+Progress = Callable[[float], None]
 
 
-@dataclass
-class Evaluation:
-    """Quality against a mask; None where a quantity is undefined, with the reason in `reasons`."""
+@dataclass(frozen=True)
+class Measurement:
+    """What is kept of pixels that have a score and a mask: scores in order, decisions counted, others left out.
 
-    score_output: str | None
-    decision_output: str | None
+    `ranking` and `confusion` are None where the artifact gives no scores, or nothing decides. The decisions follow from
+    a threshold on the scores where the `lowest` score decided for is above the `highest` one decided against.
+    """
+
+    ranking: Ranking | None
+    confusion: Confusion | None
     pixels: int
     anomalies: int
     excluded_pixels: int
-    auroc: float | None = None
-    average_precision: float | None = None
-    precision: float | None = None
-    recall: float | None = None
-    f1: float | None = None
-    iou: float | None = None
-    provider: str = ""
-    reasons: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    lowest: float = np.inf
+    highest: float = -np.inf
 
-    def metrics(self) -> dict[str, float | None]:
-        """The six numbers by name."""
-        names = ("auroc", "average_precision", "precision", "recall", "f1", "iou")
-        return {name: getattr(self, name) for name in names}
+    @classmethod
+    def merge(cls, parts: Sequence[Measurement]) -> Measurement:
+        """All pixels as if they were of one file."""
+        if len(parts) == 1:
+            return parts[0]
+        rankings = [part.ranking for part in parts if part.ranking is not None]
+        counted = [part.confusion for part in parts if part.confusion is not None]
+        return cls(
+            Ranking.merge(rankings) if rankings else None,
+            sum(counted[1:], counted[0]) if counted else None,
+            sum(part.pixels for part in parts),
+            sum(part.anomalies for part in parts),
+            sum(part.excluded_pixels for part in parts),
+            min(part.lowest for part in parts),
+            max(part.highest for part in parts),
+        )
 
-
-def auroc(scores: Floats, positive: Bools) -> float:
-    """Area under the ROC curve: P(score of a positive > score of a negative) + P(equal) / 2.
-
-    `scores` [N] are finite or infinite, `positive` [N]; both classes must occur.
-    """
-    _, tied, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2
-    positives = int(np.count_nonzero(positive))
-    negatives = positive.size - positives
-    rank_sum = float(ranks[tied[positive]].sum())
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+    @property
+    def threshold(self) -> float | None:
+        """The lowest score decided for, None where the decisions do not follow from a threshold on these scores."""
+        return self.lowest if self.highest < self.lowest < np.inf else None
 
 
-def average_precision(scores: Floats, positive: Bools) -> float:
-    """Sum over the distinct thresholds, high to low, of (recall_n - recall_{n-1}) * precision_n; no interpolation."""
-    order = np.argsort(-scores, kind="stable")
-    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
-    true = np.cumsum(positive[order])[last_of_tie].astype(np.float64)
-    decided = np.flatnonzero(last_of_tie) + 1
-    return float(np.sum(np.diff(true, prepend=0) * (true / decided)) / true[-1])
+@dataclass(frozen=True)
+class Measured:
+    """A file and what was measured in it."""
+
+    input: str
+    measurement: Measurement
+    warnings: tuple[str, ...]
 
 
-def decision_quality(decided: Bools, positive: Bools) -> dict[str, float | None]:
-    """precision, recall, f1 and iou of decisions [N]; None where the denominator is zero."""
-    true = float(np.count_nonzero(decided & positive))
-    false = float(np.count_nonzero(decided & ~positive))
-    missed = float(np.count_nonzero(~decided & positive))
-    return {
-        "precision": _ratio(true, true + false),
-        "recall": _ratio(true, true + missed),
-        "f1": _ratio(2 * true, 2 * true + false + missed),
-        "iou": _ratio(true, true + false + missed),
-    }
-
-
-def evaluate_file(
-    predictor: Predictor,
-    path: Path,
-    *,
-    cube_key: str | None = None,
-    mask: str = "mask",
-    score_output: str | None = None,
-    threshold: float | None = None,
-    thresholds: Mapping[str, float] | None = None,
-    ignore_wavelengths: bool = False,
-    resample: bool = False,
-) -> Evaluation:
-    """Run a cube that has a mask (> 0 is an anomaly) and measure the scores and decisions.
+class Evaluator:
+    """Runs cubes that have a mask (> 0 is an anomaly) and measures the scores and decisions.
 
     `mask` is a file, or an array in the cube's file; without such an array a file beside the cube is taken.
 
     Scores are the first output whose unit is scores, logits or probabilities, unless `score_output` names one;
     decisions are the first output with that unit, or `scores >= threshold`. Pixels whose score is NaN, or that have no
-    data, are left out and counted.
+    data, are left out and counted. Raises :class:`SpecError` for an output or a threshold that the artifact has not.
     """
-    chosen = _choose_scores(predictor, score_output)
-    decisions = None if threshold is not None else _first(predictor, (DECISIONS,))
-    kept = [facts.name for facts in (chosen, decisions) if facts is not None]
-    with CubeSource.open(path, cube_key) as opened:
-        positive = _read_mask(path, mask, opened)
-        source, doubt = match_bands(predictor.manifest, opened, ignore=ignore_wavelengths, resample=resample)
-        values = {name: np.full(source.shape[:3], np.nan) for name in kept}
-        known = np.ones(source.shape[:3], bool)
-        nodata = stored_nodata(source.facts.nodata, source.dtype)
-        for block, spectra, outputs in predictor.run(source, thresholds):
-            where = (block.image, slice(block.top, block.bottom), slice(block.left, block.right))
-            for name in kept:
-                values[name][where] = _one_band(name, outputs[name])
-            missing = find_missing(spectra, nodata)
-            if missing is not None:
-                known[where] = ~missing.whole
-    counted = known.reshape(-1)
-    scores = values[chosen.name].reshape(-1)[counted] if chosen else None
-    decided: Bools | None = values[decisions.name].reshape(-1)[counted] > 0 if decisions else None
-    if scores is not None and threshold is not None:
-        decided = scores >= threshold
-    result = measure(scores, decided, positive[counted])
-    result.excluded_pixels += int(np.count_nonzero(~counted))
-    result.warnings = [*opened.facts.warnings, *([doubt] if doubt else [])]
-    result.score_output = chosen.name if chosen else None
-    result.decision_output = decisions.name if decisions else None
-    result.provider = predictor.provider
-    return result
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        mask: str = "mask",
+        score_output: str | None = None,
+        threshold: float | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        ignore_wavelengths: bool = False,
+        resample: bool = False,
+    ) -> None:
+        self.predictor = predictor
+        self.scores = _choose_scores(predictor, score_output)
+        self.decisions = None if threshold is not None else _first(predictor, (DECISIONS,))
+        self.threshold = threshold
+        self.thresholds = dict(thresholds or {})
+        self._mask = mask
+        self._match = {"ignore": ignore_wavelengths, "resample": resample}
+
+    def run(self, path: Path, key: str | None = None, progress: Progress = lambda part: None) -> Measured:
+        """Measure one file; raises :class:`DataError`. `progress` is told parts of the whole."""
+        with CubeSource.open(path, key) as opened:
+            positive = self._read_mask(path, opened).reshape(opened.shape[:3])
+            source, doubt = match_bands(self.predictor.manifest, opened, **self._match)
+            collected = _Collected(self, source)
+            for block, spectra, outputs in self.predictor.run(source, self.thresholds):
+                where = positive[block.image, block.top : block.bottom, block.left : block.right]
+                collected.take(spectra, outputs, where)
+                progress(block.pixels / source.pixels)
+        warnings = (*opened.facts.warnings, *([doubt] if doubt else []))
+        return Measured(str(path), collected.measurement(self.threshold), warnings)
+
+    def _read_mask(self, path: Path, source: CubeSource) -> Bools:
+        """The mask of that file, else of that array of the cube's file, else of a file beside it."""
+        file, key = split_location(self._mask)
+        truth = Truth(file, key) if file.is_file() else find_truth(path, "mask", self._mask)
+        if truth is None:
+            raise DataError(_missing_mask(path, self._mask))
+        found: Bools = read_truth(truth, source.array_shape[:-1]) > 0
+        return found
 
 
-def measure(scores: Floats | None, decided: Bools | None, positive: Bools) -> Evaluation:
-    """The evaluation of scores [N] and decisions [N], either of which may be missing."""
-    counted = np.ones(positive.shape, bool) if scores is None else ~np.isnan(scores)
-    positive = positive[counted]
-    anomalies = int(np.count_nonzero(positive))
-    result = Evaluation(None, None, positive.size, anomalies, int(np.count_nonzero(~counted)))
-    ranking = ("auroc", "average_precision")
-    if scores is None:
-        _leave_out(result, ranking, "the artifact has no output of scores, logits or probabilities")
-    elif anomalies == 0:
-        _leave_out(result, ranking, "the mask has no anomaly")
-    else:
-        result.average_precision = average_precision(scores[counted], positive)
-        if anomalies == positive.size:
-            _leave_out(result, ("auroc",), "the mask has nothing but anomalies")
-        else:
-            result.auroc = auroc(scores[counted], positive)
-    if decided is None:
-        reason = "the artifact has no output of decisions; --threshold decides from the scores"
-        _leave_out(result, ("precision", "recall", "f1", "iou"), reason)
-        return result
-    undefined = {
-        "precision": "nothing was decided to be an anomaly",
-        "recall": "the mask has no anomaly",
-        "f1": "there is no anomaly, decided or real",
-        "iou": "there is no anomaly, decided or real",
-    }
-    for name, value in decision_quality(decided[counted], positive).items():
-        if value is None:
-            _leave_out(result, (name,), undefined[name])
-        else:
-            setattr(result, name, value)
-    return result
+class _Collected:
+    """The pixels of one file, block by block."""
 
+    def __init__(self, evaluator: Evaluator, source: CubeSource) -> None:
+        self._name = source.name
+        self._scores = evaluator.scores.name if evaluator.scores else None
+        self._decisions = evaluator.decisions.name if evaluator.decisions else None
+        self._nodata = stored_nodata(source.facts.nodata, source.dtype)
+        self._positives: list[NDArray[Any]] = []
+        self._negatives: list[NDArray[Any]] = []
+        self._confusion = Confusion(0, 0, 0, 0)
+        self._lowest, self._highest = np.inf, -np.inf
+        self._pixels = self._anomalies = self._empty = self._broken = 0
 
-def _leave_out(result: Evaluation, names: tuple[str, ...], reason: str) -> None:
-    result.reasons.update(dict.fromkeys(names, reason))
+    def take(self, spectra: NDArray[Any], outputs: Mapping[str, NDArray[Any]], positive: Bools) -> None:
+        """One block: spectra [rows,columns,C], outputs [1,rows,columns,1] by name, and the mask [rows,columns]."""
+        scores = _one_band(self._scores, outputs[self._scores]) if self._scores else None
+        broken = np.isnan(scores) if scores is not None else find_non_finite(spectra)
+        missing = find_missing(spectra, self._nodata)
+        empty = missing.whole if missing is not None else np.zeros_like(broken)
+        known = ~(broken | empty)
+        self._empty += int(np.count_nonzero(empty))
+        self._broken += int(np.count_nonzero(broken & ~empty))
+        truth = positive[known]
+        self._pixels += truth.size
+        self._anomalies += int(np.count_nonzero(truth))
+        ranked = scores[known] if scores is not None else None
+        if ranked is not None:
+            self._positives.append(ranked[truth])
+            self._negatives.append(ranked[~truth])
+        if self._decisions is None:
+            return
+        decided = _one_band(self._decisions, outputs[self._decisions])[known] > 0
+        self._confusion += Confusion.of(decided, truth)
+        if ranked is not None:
+            self._lowest = min(self._lowest, float(ranked.min(where=decided, initial=np.inf)))
+            self._highest = max(self._highest, float(ranked.max(where=~decided, initial=-np.inf)))
+
+    def measurement(self, threshold: float | None) -> Measurement:
+        """All of it, decided by a threshold on the scores where no output decides; raises :class:`DataError`."""
+        if not self._pixels:
+            raise DataError(
+                f"{self._name}: there is nothing to measure: of {self._empty + self._broken} pixels "
+                f"{self._empty} have no data and {self._broken} "
+                + ("a score that is not a number" if self._scores else "a band that is NaN or infinite")
+            )
+        ranking = None
+        if self._scores is not None:
+            positives, negatives = np.concatenate(self._positives), np.concatenate(self._negatives)
+            self._positives.clear()
+            self._negatives.clear()
+            positives.sort()
+            negatives.sort()
+            ranking = Ranking(positives, negatives)
+        confusion = self._confusion if self._decisions is not None else None
+        lowest, highest = self._lowest, self._highest
+        if confusion is None and ranking is not None and threshold is not None:
+            confusion, lowest = ranking.confusion(threshold), threshold
+        excluded = self._empty + self._broken
+        return Measurement(ranking, confusion, self._pixels, self._anomalies, excluded, lowest, highest)
 
 
 def _choose_scores(predictor: Predictor, name: str | None) -> OutputFacts | None:
@@ -207,21 +222,14 @@ def _one_band(name: str, values: NDArray[Any]) -> NDArray[Any]:
     return pixels
 
 
-def _read_mask(path: Path, mask: str, source: CubeSource) -> Bools:
-    """The mask [N]: a file of that name, else that array of the cube's file, else a file beside the cube."""
-    file, key = split_location(mask)
-    truth = Truth(file, key) if file.is_file() else find_truth(path, "mask", mask)
-    if truth is None:
-        names = array_names(path)
-        listed = f"; it holds {', '.join(f'`{name}`' for name in names[:12])}" if names else ""
-        hint = did_you_mean(mask, names)
-        raise DataError(
-            f"{path} has no mask, neither an array `{mask}` nor a file beside it, such as {path.stem}_mask.png"
-            f"{listed}{f'. {hint}' if hint else ''}"
+def _missing_mask(path: Path, mask: str) -> str:
+    """What was looked for, and where."""
+    names = array_names(path)
+    looked = [f"the file `{mask}`"] if Path(mask).name != mask or Path(mask).suffix else []
+    if names:
+        looked.append(
+            f"the array `{mask}` in it, which holds {', '.join(f'`{name}`' for name in names[:12])}"
         )
-    positive: Bools = read_truth(truth, source.array_shape[:-1]).reshape(-1) > 0
-    return positive
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+    looked.append(f"beside it {', '.join(names_of_truth(path, 'mask'))}")
+    hint = did_you_mean(mask, names)
+    return f"{path} has no mask; looked for {'; '.join(looked)}{f'. {hint}' if hint else ''}"

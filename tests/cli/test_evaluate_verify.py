@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cli_runs
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import confusion_matrix, roc_auc_score
 from small_artifacts import SmallArtifact, write_artifact
 
 Cuvisc = Callable[..., cli_runs.Run]
@@ -40,12 +42,24 @@ def test_evaluate_prints_six_numbers(cuvisc: Cuvisc, tmp_path: Path) -> None:
     assert (found.code, found.err) == (0, "")
     assert lines[0] == "48 pixels, 6 anomalies, on CPUExecutionProvider"
     assert lines[1] == f"auroc              {expected_auroc(small):.6f}"
-    assert [line.split()[0] for line in lines[2:]] == [
+    assert [line.split()[0] for line in lines[2:7]] == [
         "average_precision",
         "precision",
         "recall",
         "f1",
         "iou",
+    ]
+    assert lines[8].split() == ["at", "threshold", "recall", "fpr", "precision", "f1", "iou"]
+    assert [line[:14].rstrip() for line in lines[9:14]] == [
+        "decisions", "best F1", "FPR <= 0.1", "recall >= 0.9", "recall >= 0.99"
+    ]  # fmt: skip
+    assert lines[15].split() == ["pixels", "that", "are", "decided", "anomalous", "decided", "normal"]
+    with np.load("scene.npz") as arrays:
+        decided = small.scores(arrays["cube"]).ravel() >= 4
+        (rejections, alarms), (misses, hits) = confusion_matrix(arrays["mask"].ravel() > 0, decided)
+    assert [line.split() for line in lines[16:]] == [
+        ["anomalous", f"{hits}", f"{misses}"],
+        ["normal", f"{alarms}", f"{rejections}"],
     ]
 
 
@@ -78,13 +92,87 @@ def test_evaluate_against_an_empty_mask_says_why_there_is_no_auroc(cuvisc: Cuvis
     write_scene(np.zeros((6, 8)))
     found = cuvisc("evaluate", "artifact", "scene.npz", "--threshold", "decider=1e9")
     assert found.code == 0
-    assert found.out.splitlines()[1:] == [
+    assert found.out.splitlines()[1:7] == [
         f"{name:<18} -" for name in ("auroc", "average_precision", "precision", "recall", "f1", "iou")
     ]
     assert found.err == (
         "warning: no auroc, average_precision, recall: the mask has no anomaly\n"
         "warning: no precision: nothing was decided to be an anomaly\n"
         "warning: no f1, iou: there is no anomaly, decided or real\n"
+    )
+
+
+def test_evaluate_without_a_single_score_leaves_with_3(cuvisc: Cuvisc, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "artifact")
+    np.savez("scene.npz", cube=np.full((6, 8, 5), np.nan, "f4"), mask=np.eye(6, 8))
+    assert cuvisc("evaluate", "artifact", "scene.npz", "-o", "folder") == (
+        3,
+        "",
+        "error: scene.npz: there is nothing to measure: "
+        "of 48 pixels 0 have no data and 48 a score that is not a number\n",
+    )
+    assert not Path("folder").exists()
+
+
+def test_evaluate_measures_many_files_and_says_which_it_could_not(cuvisc: Cuvisc, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "artifact")
+    write_scene(np.eye(6, 8))
+    Path("scenes").mkdir()
+    for name in ("a", "b"):
+        Path(f"scenes/{name}.npz").write_bytes(Path("scene.npz").read_bytes())
+    Path("scenes/c.npz").write_bytes(b"no archive")
+    found = cuvisc("evaluate", "artifact", "scenes", "--csv")
+    assert found.code == 3
+    reasons = found.err.splitlines()
+    assert reasons[0].startswith("error: scenes/c.npz")
+    assert reasons[1:] == ["error: 1 of 3 cubes could not be measured"]
+    a, b, together = csv.DictReader(found.out.splitlines())
+    assert [row["file"] for row in (a, b, together)] == ["scenes/a.npz", "scenes/b.npz", "all"]
+    assert (a["pixels"], together["pixels"], together["hits"]) == ("48", "96", str(2 * int(a["hits"])))
+    assert float(a["auroc"]) == pytest.approx(float(together["auroc"]))
+    result = json.loads(cuvisc("evaluate", "artifact", "scenes", "--json").out)
+    assert [each["input"] for each in result["files"]] == ["scenes/a.npz", "scenes/b.npz"]
+    assert [each["input"] for each in result["failed"]] == ["scenes/c.npz"]
+    assert result["confusion"]["hits"] == int(together["hits"])
+    last = cuvisc("evaluate", "artifact", "scenes/a.npz", "scenes/b.npz").out.splitlines()[-3:]
+    assert last[0].split()[:3] == ["file", "pixels", "anomalies"]
+    assert [line.split()[:3] for line in last[1:]] == [
+        ["scenes/a.npz", "48", "6"],
+        ["scenes/b.npz", "48", "6"],
+    ]
+
+
+def test_evaluate_writes_a_folder_whole(cuvisc: Cuvisc, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "artifact")
+    write_scene(np.eye(6, 8))
+    found = cuvisc("evaluate", "artifact", "scene.npz", "-o", "evaluation", "--json")
+    assert found.code == 0
+    folder = Path("evaluation")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "curve.csv", "evaluation.json", "files.csv", "precision_recall.svg", "roc.svg", "scores.svg", "thresholds.csv"
+    ]  # fmt: skip
+    assert json.loads((folder / "evaluation.json").read_text()) == json.loads(found.out)
+    rows = list(csv.DictReader((folder / "thresholds.csv").read_text().splitlines()))
+    assert [row["at"] for row in rows] == [row["at"] for row in json.loads(found.out)["thresholds"]]
+    assert len((folder / "curve.csv").read_text().splitlines()) == 1 + 6
+    for figure in folder.glob("*.svg"):
+        root = ElementTree.parse(figure).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "var(" not in figure.read_text()
+    again = cuvisc("evaluate", "artifact", "scene.npz", "-o", "evaluation")
+    assert again == (2, "", "error: evaluation exists; give --force to replace it\n")
+    assert cuvisc("evaluate", "artifact", "scene.npz", "-o", "evaluation", "--force").code == 0
+
+
+def test_evaluate_takes_one_mask_file_for_one_cube(cuvisc: Cuvisc, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "artifact")
+    write_scene(np.eye(6, 8))
+    np.save("truth.npy", np.eye(6, 8))
+    Path("other.npz").write_bytes(Path("scene.npz").read_bytes())
+    assert cuvisc("evaluate", "artifact", "scene.npz", "other.npz", "--mask", "truth.npy") == (
+        2,
+        "",
+        "error: --mask truth.npy is the mask of one cube; there are 2\n",
     )
 
 

@@ -7,63 +7,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn import metrics as reference
 from small_artifacts import SmallArtifact, write_artifact
 
-from cuvisc.runtime.evaluation import (
-    auroc,
-    average_precision,
-    decision_quality,
-    evaluate_file,
-    measure,
-)
+from cuvisc.runtime.confusion import Confusion
+from cuvisc.runtime.evaluation import Evaluator, Measurement
+from cuvisc.runtime.findings import Findings, findings, operating_points
 from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.ranking import Ranking
 from cuvisc.schema.errors import DataError, SpecError
 
-# Few distinct values make many ties; both classes occur.
-LABELLED = st.lists(
-    st.tuples(st.integers(-3, 3).map(float) | st.floats(-1e6, 1e6), st.booleans()), min_size=2, max_size=60
-).filter(lambda rows: len({positive for _, positive in rows}) == 2)
+
+def evaluate_file(predictor: Predictor, path: Path, **options: Any) -> Findings:
+    """The numbers of one file."""
+    return findings(Evaluator(predictor, **options).run(path).measurement)
 
 
-def split(rows: list[tuple[float, bool]]) -> tuple[Any, Any]:
-    return np.array([score for score, _ in rows]), np.array([positive for _, positive in rows])
-
-
-@given(LABELLED)
-def test_auroc_and_average_precision_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
-    scores, positive = split(rows)
-    assert auroc(scores, positive) == pytest.approx(reference.roc_auc_score(positive, scores), abs=1e-12)
-    expected = reference.average_precision_score(positive, scores)
-    assert average_precision(scores, positive) == pytest.approx(expected, abs=1e-12)
-
-
-@given(LABELLED)
-def test_decision_quality_is_that_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
-    scores, positive = split(rows)
-    decided = scores > 0
-    quality = decision_quality(decided, positive)
-    precision, recall, f1, _ = reference.precision_recall_fscore_support(
-        positive, decided, average="binary", zero_division=np.nan
-    )
-    assert quality["recall"] == pytest.approx(recall)
-    assert quality["f1"] == pytest.approx(f1)
-    assert quality["iou"] == pytest.approx(reference.jaccard_score(positive, decided))
-    if decided.any():
-        assert quality["precision"] == pytest.approx(precision)
-    else:
-        assert quality["precision"] is None
-
-
-def test_millions_of_tied_scores_rank_exactly() -> None:
-    positive = np.arange(1_000_000) < 500_000
-    assert auroc(np.zeros(1_000_000), positive) == 0.5
+def measured(scores: NDArray[Any], decided: NDArray[Any] | None, positive: NDArray[Any]) -> Measurement:
+    """What is kept of pixels that are all known."""
+    confusion = Confusion.of(decided, positive) if decided is not None else None
+    anomalies = int(positive.sum())
+    return Measurement(Ranking.of(scores, positive), confusion, positive.size, anomalies, 0)
 
 
 def test_what_an_empty_mask_leaves_undefined_has_a_reason() -> None:
-    result = measure(np.arange(4.0), np.zeros(4, bool), np.zeros(4, bool))
+    result = findings(measured(np.arange(4.0), np.zeros(4, bool), np.zeros(4, bool)))
     assert set(result.metrics().values()) == {None}
     assert result.reasons == {
         "auroc": "the mask has no anomaly",
@@ -76,17 +45,52 @@ def test_what_an_empty_mask_leaves_undefined_has_a_reason() -> None:
 
 
 def test_what_a_full_mask_leaves_undefined_has_a_reason() -> None:
-    result = measure(np.arange(4.0), np.arange(4) > 1, np.ones(4, bool))
-    assert result.reasons == {"auroc": "the mask has nothing but anomalies"}
-    assert (result.average_precision, result.precision, result.recall) == (1.0, 1.0, 0.5)
+    part = measured(np.arange(4.0), np.arange(4) > 1, np.ones(4, bool))
+    result = findings(part)
+    reason = "the mask has nothing but anomalies"
+    assert result.reasons == {"auroc": reason, "average_precision": reason}
+    assert (result.auroc, result.average_precision) == (None, None)
+    assert (result.precision, result.recall) == (1.0, 0.5)
+    assert [point.name for point in operating_points(part)] == ["decisions"]
 
 
-def test_pixels_without_a_score_are_left_out_and_counted() -> None:
-    scores = np.array([0.0, np.nan, 2.0, 3.0, np.nan])
-    positive = np.array([False, True, False, True, False])
-    result = measure(scores, np.nan_to_num(scores) >= 2, positive)
-    assert (result.pixels, result.excluded_pixels, result.anomalies) == (3, 2, 1)
-    assert (result.auroc, result.recall, result.precision) == (1.0, 1.0, 0.5)
+def test_thresholds_worth_knowing_decide_what_scikit_learn_says() -> None:
+    random = np.random.default_rng(5)
+    positive = random.random(30_000) < 0.01
+    scores = (random.normal(size=positive.size) + 2 * positive).astype("f4")
+    points = operating_points(measured(scores, scores >= 2, positive), [1.5])
+    fallout, recall, _ = reference.roc_curve(positive, scores, drop_intermediate=False)
+    assert [point.name for point in points] == [
+        "decisions",
+        "score >= 1.5",
+        "best F1",
+        *(f"FPR <= {rate:g}" for rate in (1e-4, 1e-3, 1e-2, 1e-1)),
+        "recall >= 0.9",
+        "recall >= 0.99",
+    ]
+    for point in points[1:]:
+        row = point.to_json()
+        decided = scores >= row["threshold"]
+        assert row["precision"] == pytest.approx(reference.precision_score(positive, decided))
+        assert row["recall"] == pytest.approx(reference.recall_score(positive, decided))
+        assert row["f1"] == pytest.approx(reference.f1_score(positive, decided))
+        assert row["iou"] == pytest.approx(reference.jaccard_score(positive, decided))
+        assert row["fpr"] == pytest.approx(decided[~positive].mean())
+        if point.name.startswith("FPR"):
+            allowed = float(point.name.split()[-1])
+            assert row["recall"] == pytest.approx(recall[fallout <= allowed].max())
+
+
+def test_shares_of_alarms_that_allow_not_one_are_not_told() -> None:
+    part = measured(np.arange(50.0), None, np.arange(50) > 40)
+    assert [point.name for point in operating_points(part) if "FPR" in point.name] == ["FPR <= 0.1"]
+
+
+def test_a_threshold_that_nothing_reaches_decides_nothing() -> None:
+    """All normal pixels score above all anomalous ones."""
+    points = operating_points(measured(-np.arange(50.0), None, np.arange(50) > 40))
+    row = next(point.to_json() for point in points if point.name == "FPR <= 0.1")
+    assert (row["threshold"], row["recall"], row["fpr"], row["precision"]) == (None, 0.0, 0.0, None)
 
 
 @pytest.fixture
@@ -122,8 +126,47 @@ def test_an_artifact_is_measured_end_to_end(
     result = evaluate_file(Predictor(small.folder), scene, thresholds=thresholds)
     expected = expected_quality(small, scene, thresholds.get("decider", 4.0))
     assert result.metrics() == pytest.approx(expected)
-    assert (result.score_output, result.decision_output) == ("rx.scores", "decider.decisions")
     assert result.reasons == {}
+
+
+def test_the_threshold_of_the_decisions_is_the_lowest_score_decided_for(tmp_path: Path, scene: Path) -> None:
+    small = write_artifact(tmp_path / "artifact")
+    with np.load(scene) as arrays:
+        scores = small.scores(arrays["cube"])
+    threshold = evaluate_file(Predictor(small.folder), scene).threshold
+    assert threshold == pytest.approx(scores[scores >= 4.0].min(), rel=1e-5)
+
+
+def test_files_together_are_measured_as_if_they_were_one(tmp_path: Path) -> None:
+    small = write_artifact(tmp_path / "artifact")
+    evaluator = Evaluator(Predictor(small.folder))
+    random = np.random.default_rng(8)
+    parts, scores, masks = [], [], []
+    for name, rows in (("a.npz", 9), ("b.npz", 30)):
+        cube = random.integers(0, 200, (rows, 12, 5)).astype("u2")
+        mask = random.random((rows, 12)) < 0.3
+        np.savez(tmp_path / name, cube=cube, mask=mask)
+        parts.append(evaluator.run(tmp_path / name).measurement)
+        scores.append(small.scores(cube).ravel())
+        masks.append(mask.ravel())
+    together, positive = np.concatenate(scores), np.concatenate(masks)
+    result = findings(Measurement.merge(parts))
+    assert (result.pixels, result.anomalies) == (positive.size, positive.sum())
+    assert result.auroc == pytest.approx(reference.roc_auc_score(positive, together), abs=1e-9)
+    expected = reference.average_precision_score(positive, together)
+    assert result.average_precision == pytest.approx(expected, abs=1e-9)
+    assert result.f1 == pytest.approx(reference.f1_score(positive, together >= 4))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_cube_without_a_single_score_is_refused(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "scene.npz"
+    np.savez(path, cube=np.full((6, 8, 5), value, "f4"), mask=np.eye(6, 8))
+    with pytest.raises(DataError) as caught:
+        evaluate_file(Predictor(write_artifact(tmp_path / "artifact").folder), path)
+    assert str(caught.value) == (
+        f"{path}: there is nothing to measure: of 48 pixels 0 have no data and 48 a score that is not a number"
+    )
 
 
 def test_without_decisions_a_threshold_makes_them(tmp_path: Path, scene: Path) -> None:
@@ -150,8 +193,20 @@ def test_a_missing_mask_is_answered_with_the_arrays_there_are(tmp_path: Path) ->
     with pytest.raises(DataError) as caught:
         evaluate_file(Predictor(write_artifact(tmp_path / "artifact").folder), path)
     assert str(caught.value) == (
-        f"{path} has no mask, neither an array `mask` nor a file beside it, such as {path.stem}_mask.png; "
-        "it holds `cube`, `masks`. did you mean `masks`?"
+        f"{path} has no mask; looked for the array `mask` in it, which holds `cube`, `masks`; beside it "
+        "scene_mask.png, scene_mask.h5, scene_mask.hdf5, scene_mask.hdr, scene_mask.he5, scene_mask.mat, "
+        "scene_mask.nc, scene_mask.nc4, scene_mask.npy, scene_mask.npz, scene_mask.tif, scene_mask.tiff, scene.png"
+        ". did you mean `masks`?"
+    )
+
+
+def test_a_mask_named_as_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    path = tmp_path / "scene.npy"
+    np.save(path, np.zeros((4, 6, 5), "u2"))
+    with pytest.raises(DataError) as caught:
+        evaluate_file(Predictor(write_artifact(tmp_path / "artifact").folder), path, mask="truth/scene.png")
+    assert str(caught.value).startswith(
+        f"{path} has no mask; looked for the file `truth/scene.png`; beside it scene_mask.png, "
     )
 
 

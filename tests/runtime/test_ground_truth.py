@@ -15,7 +15,8 @@ from sklearn.metrics import roc_auc_score
 from small_artifacts import write_artifact
 
 from cuvisc.runtime import CubeFiles
-from cuvisc.runtime.evaluation import evaluate_file
+from cuvisc.runtime.evaluation import Evaluator
+from cuvisc.runtime.findings import findings
 from cuvisc.runtime.inference import Predictor
 from cuvisc.schema.errors import DataError
 
@@ -68,7 +69,7 @@ def test_samples_and_quality_are_the_same_in_every_format(folder: Path, write: C
     assert batch["wavelengths"][0].tolist() == CENTERS
     assert module.wavelengths == tuple(CENTERS)
     small = write_artifact(folder / "artifact")
-    result = evaluate_file(Predictor(small.folder), Path(name))
+    result = findings(Evaluator(Predictor(small.folder)).run(Path(name)).measurement)
     expected = roc_auc_score(MASK.ravel(), small.scores(cube).ravel())
     assert result.auroc == pytest.approx(expected, abs=1e-9)
 
@@ -105,7 +106,7 @@ def test_pixels_without_data_are_not_measured(folder: Path) -> None:
     tiff(cube)
     write_tiff(Path("a.tif"), cube, nodata=-1)
     small = write_artifact(folder / "artifact")
-    result = evaluate_file(Predictor(small.folder), Path("a.tif"))
+    result = findings(Evaluator(Predictor(small.folder)).run(Path("a.tif")).measurement)
     assert (result.pixels, result.excluded_pixels) == (45, 18)
     expected = roc_auc_score(MASK[2:].ravel(), small.scores(cube[2:]).ravel())
     assert result.auroc == pytest.approx(expected, abs=1e-9)
@@ -115,8 +116,8 @@ def test_a_mask_can_be_any_file(folder: Path) -> None:
     np.save("a.npy", cube_of())
     np.savez("truth.npz", anomalies=MASK)
     small = write_artifact(folder / "artifact")
-    result = evaluate_file(Predictor(small.folder), Path("a.npy"), mask="truth.npz::anomalies")
-    assert result.anomalies == int(MASK.sum())
+    evaluator = Evaluator(Predictor(small.folder), mask="truth.npz::anomalies")
+    assert evaluator.run(Path("a.npy")).measurement.anomalies == int(MASK.sum())
 
 
 @pytest.mark.parametrize(

@@ -35,18 +35,22 @@ def find_truth(cube: Path, kind: str, key: str) -> Truth | None:
     """The ground truth of a kind (`mask`, `labels`): the array `key` of the file, else a file beside it."""
     if key in array_names(cube):
         return Truth(cube, key)
-    suffixes = sorted(
-        {suffix for reader in all_readers() for suffix in getattr(reader, "LISTED", reader.SUFFIXES)}
-    )
-    names = [cube.stem + ending + suffix for ending in ENDINGS[kind] for suffix in (".png", *suffixes)]
-    if kind == "mask":
-        names.append(f"{cube.stem}.png")
-    found = [cube.with_name(name) for name in dict.fromkeys(names) if cube.with_name(name).is_file()]
+    names = names_of_truth(cube, kind)
+    found = [cube.with_name(name) for name in names if cube.with_name(name).is_file()]
     if len(found) > 1:
         raise DataError(
             f"{cube} has several files of {kind} beside it: {', '.join(path.name for path in found)}; keep one"
         )
     return Truth(found[0], None) if found else None
+
+
+def names_of_truth(cube: Path, kind: str) -> list[str]:
+    """What a file of ground truth beside a cube may be called, each name once."""
+    suffixes = sorted(
+        {suffix for reader in all_readers() for suffix in getattr(reader, "LISTED", reader.SUFFIXES)}
+    )
+    names = [cube.stem + ending + suffix for ending in ENDINGS[kind] for suffix in (".png", *suffixes)]
+    return list(dict.fromkeys(names + [f"{cube.stem}.png"] * (kind == "mask")))
 
 
 def read_truth(truth: Truth, size: tuple[int, ...]) -> NDArray[Any]:

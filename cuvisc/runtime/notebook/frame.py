@@ -15,6 +15,7 @@ def frame(*children: Child) -> Html:
 
 @cache
 def _style() -> str:
-    parts = files("cuvisc.runtime.report").joinpath("parts.css").read_text(encoding="utf-8")
+    report = files("cuvisc.runtime.report")
+    parts = "".join(report.joinpath(name).read_text(encoding="utf-8") for name in ("parts.css", "chart.css"))
     own = files("cuvisc.runtime.notebook").joinpath("notebook.css").read_text(encoding="utf-8")
     return f".cuvisc{{\n{parts}{own}}}"

@@ -77,14 +77,17 @@ class Chart:
     width: float = 400.0
     height: float = 250.0
 
-    def draw(self) -> Html:
-        """The drawing."""
+    def body(self) -> Html:
+        """The drawing without the element around it, `width` x `height`."""
         across = self.x.place(_LEFT, self.width - _RIGHT)
         down = self.y.place(self.height - _BOTTOM, _TOP)
+        return join(self._frame(across, down), (_drawn(item, across, down, self) for item in self.items))
+
+    def draw(self) -> Html:
+        """The drawing."""
         return tag(
             "svg",
-            self._frame(across, down),
-            (_drawn(item, across, down, self) for item in self.items),
+            self.body(),
             viewBox=f"0 0 {self.width:g} {self.height:g}",
             role="img",
             aria_label=self.says,

@@ -6,14 +6,16 @@ What the data does not define has a reason in place of a number.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cuvisc.runtime.curves import Sweep, histogram_edges, thin_along
-from cuvisc.runtime.evaluation import auroc, average_precision, decision_quality
+from cuvisc.runtime.confusion import Confusion
+from cuvisc.runtime.curves import histogram as bins
+from cuvisc.runtime.curves import thin_along
+from cuvisc.runtime.ranking import Ranking
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -40,20 +42,22 @@ class Image:
 def ranking(scores: Floats, mask: Bools | None) -> dict[str, Any]:
     """AUROC and average precision of scores [N], pixels without a score left out; or the reasons they lack."""
     found: dict[str, Any] = {"auroc": None, "average_precision": None, "reasons": {}}
-    if mask is None:
-        found["reasons"] = dict.fromkeys(("auroc", "average_precision"), NO_MASK)
-        return found
     known = ~np.isnan(scores)
-    scores, mask = scores[known], mask[known]
-    if not mask.any():
-        found["reasons"] = dict.fromkeys(("auroc", "average_precision"), NO_ANOMALY)
+    why = _why_unranked(mask, known)
+    if mask is None or why:
+        found["reasons"] = dict.fromkeys(("auroc", "average_precision"), why)
         return found
-    found["average_precision"] = average_precision(scores, mask)
-    if mask.all():
-        found["reasons"]["auroc"] = ALL_ANOMALY
-    else:
-        found["auroc"] = auroc(scores, mask)
-    return found
+    ranked = Ranking.of(scores[known], mask[known])
+    return found | {"auroc": ranked.auroc(), "average_precision": ranked.average_precision()}
+
+
+def _why_unranked(mask: Bools | None, known: Bools) -> str:
+    """Why scores cannot be ranked against a mask, empty where they can."""
+    if mask is None:
+        return NO_MASK
+    if not mask[known].any():
+        return NO_ANOMALY
+    return ALL_ANOMALY if mask[known].all() else ""
 
 
 def deciding(known: Bools, decided: Bools | None, mask: Bools | None) -> dict[str, Any]:
@@ -69,13 +73,10 @@ def deciding(known: Bools, decided: Bools | None, mask: Bools | None) -> dict[st
         found["reasons"] = dict.fromkeys(names, NO_MASK)
         return found
     mask = mask[known]
-    found["confusion"] = {
-        "hits": int(np.count_nonzero(decided & mask)),
-        "misses": int(np.count_nonzero(~decided & mask)),
-        "alarms": int(np.count_nonzero(decided & ~mask)),
-        "rejections": int(np.count_nonzero(~decided & ~mask)),
-    }
-    found |= decision_quality(decided, mask)
+    confusion = Confusion.of(decided, mask)
+    quality = confusion.quality._asdict()
+    found["confusion"] = asdict(confusion)
+    found |= {name: quality[name] for name in names}
     reasons = {"precision": NO_DETECTION, "recall": NO_ANOMALY, "f1": NO_ANOMALY, "iou": NO_ANOMALY}
     found["reasons"] = {name: reasons[name] for name in names if found[name] is None}
     return found
@@ -110,40 +111,24 @@ def settle_threshold(scores: Floats, decided: Bools | None, level: float | None)
 def curves(scores: Floats, mask: Bools | None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """ROC and precision-recall curves of a few hundred points, and the best F1 that a threshold could reach."""
     known = ~np.isnan(scores)
-    scores = scores[known]
-    if mask is None or not mask[known].any():
+    if mask is None or _why_unranked(mask, known):
         return {}, {}
-    sweep = Sweep.of(scores, mask[known])
-    best, at = sweep.best_f1()
-    # At no threshold lies the point where nothing is decided: recall 0, and the precision of the strongest pixel.
-    recall = np.concatenate([[0.0], sweep.recall])
-    arrays: dict[str, NDArray[Any]] = {}
-    x, y = thin_along(recall, np.concatenate([sweep.precision[:1], sweep.precision]))
-    arrays["curves/precision_recall"] = np.stack([x, y])
-    if sweep.negatives:
-        x, y = thin_along(np.concatenate([[0.0], sweep.fallout]), recall)
-        arrays["curves/roc"] = np.stack([x, y])
+    ranked = Ranking.of(scores[known], mask[known])
+    best, at = ranked.best_f1()
+    arrays: dict[str, NDArray[Any]] = {
+        "curves/precision_recall": np.stack(thin_along(*ranked.precision_recall())),
+        "curves/roc": np.stack(thin_along(*ranked.roc())),
+    }
     return {"best_f1": best, "best_threshold": at}, arrays
 
 
 def histogram(scores: Floats, mask: Bools | None, threshold: float | None) -> dict[str, NDArray[Any]]:
     """Edges, and counts of normal and anomalous pixels (of all, without a mask); and how many lie beyond the edges."""
-    finite = np.isfinite(scores)
-    values = scores[finite]
-    if not values.size:
-        return {}
-    truth = np.zeros(values.shape, bool) if mask is None else mask[finite]
-    edges = histogram_edges(values, threshold, values[truth])
-    found: dict[str, NDArray[Any]] = {
-        "histogram/edges": edges,
-        "histogram/normal": np.histogram(values[~truth], edges)[0],
-        "histogram/beyond": np.array(
-            [np.count_nonzero(values < edges[0]), np.count_nonzero(values > edges[-1])]
-        ),
-    }
-    if mask is not None:
-        found["histogram/anomalous"] = np.histogram(values[truth], edges)[0]
-    return found
+    known = ~np.isnan(scores)
+    values = scores[known]
+    truth = np.zeros(values.shape, bool) if mask is None else mask[known]
+    counts = bins(values[~truth], None if mask is None else values[truth], threshold)
+    return {f"histogram/{name}": array for name, array in counts.items()}
 
 
 def file_row(

@@ -30,7 +30,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[RunFiles], Html]], ...] = (
     ("spec", "Spec", spec),
 )
 # What is on a page wherever it stands, then the page itself.
-_STYLES = ("parts.css", "page.css")
+_STYLES = ("colors.css", "parts.css", "chart.css", "page.css")
 # Nothing may load and nothing may run, whatever a name in a run folder says.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 

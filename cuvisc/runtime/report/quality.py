@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from cuvisc.runtime.report.charts import Chart, Line, Mark, Steps, figure
+from cuvisc.runtime.confusion import Confusion
+from cuvisc.runtime.report.charts import figure
+from cuvisc.runtime.report.detection_charts import (
+    at_low_rates,
+    histogram_chart,
+    precision_recall_chart,
+    roc_chart,
+)
 from cuvisc.runtime.report.markup import Html, absent, count, join, number, percent, share, table, tag
 from cuvisc.runtime.report.run_files import RunFiles
-from cuvisc.runtime.report.scales import Axis
 
 _ROWS = 60
 
@@ -37,22 +41,7 @@ def _histogram(run: RunFiles, main: dict[str, Any]) -> Html:
         return _missing(
             "Scores", "no value has a number" if main.get("name") else "the graph decides without scores"
         )
-    edges, normal, rare = arrays["edges"], arrays["normal"], arrays.get("anomalous")
-    masked = rare is not None
-    items: list[Steps | Mark] = [Steps(edges, normal, "calm", "normal" if masked else "all pixels")]
-    if rare is not None:
-        items.append(Steps(edges, rare, "orange", "anomalous (mask)"))
-    if main["threshold"] is not None:
-        items.append(Mark(main["threshold"], "vermilion", f"threshold {number(main['threshold'])}"))
-    top = max(int(normal.max(initial=1)), int(rare.max(initial=1)) if rare is not None else 1)
-    unit = main["unit"] or "no unit"
-    width = number(float(edges[1] - edges[0]), 3)
-    chart = Chart(
-        Axis(f"{main['name']} ({unit})", float(edges[0]), float(edges[-1])),
-        Axis(f"pixels per {width}", 0.7, top * 1.6, log=True),
-        f"Histogram of {main['name']}" + (", normal and anomalous pixels apart" if masked else ""),
-        items,
-    )
+    chart = histogram_chart(arrays, main["name"], main["unit"], main["threshold"])
     below, above = arrays["beyond"].tolist()
     beyond = f"{count(below + above, 'pixel')} beyond the axis. " if below + above else ""
     return figure("Scores", chart, f"{beyond}Counts are logarithmic, because anomalies are rare.")
@@ -63,35 +52,7 @@ def _roc(run: RunFiles, main: dict[str, Any]) -> Html:
     curve = run.evidence.arrays.get("curves/roc")
     if curve is None or main.get("auroc") is None:
         return _missing("ROC", main.get("reasons", {}).get("auroc", "the graph gives no scores"))
-    items: list[Line | Mark] = [
-        Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "quiet", "chance", dashed=True),
-        Line(curve[0], curve[1], "blue", f"AUROC {main['auroc']:.4f}"),
-    ]
-    confusion = main.get("confusion")
-    if confusion is not None and main["recall"] is not None:
-        normal = confusion["alarms"] + confusion["rejections"]
-        items.append(Mark(confusion["alarms"] / max(normal, 1), "vermilion", "decisions", main["recall"]))
-    chart = Chart(
-        Axis("false positive rate", 0, 1),
-        Axis("true positive rate (recall)", 0, 1.0),
-        f"ROC curve, area {main['auroc']:.4f}",
-        items,
-    )
-    return figure("ROC", chart, *_at_low_rates(curve))
-
-
-def _at_low_rates(curve: Any) -> list[str]:
-    """What most readers want from a ROC curve of rare events: recall where few alarms are allowed."""
-    rates = (0.001, 0.01, 0.1)
-    found = [float(curve[1][curve[0] <= rate].max(initial=0.0)) for rate in rates]
-    return [
-        "Recall where "
-        + ", ".join(
-            f"{100 * r:g}\u202f% of normal pixels alarm: {percent(f)}"
-            for r, f in zip(rates, found, strict=True)
-        )
-        + "."
-    ]
+    return figure("ROC", roc_chart(curve, main["auroc"], _decided(main)), at_low_rates(curve))
 
 
 def _precision_recall(run: RunFiles, main: dict[str, Any]) -> Html:
@@ -103,23 +64,17 @@ def _precision_recall(run: RunFiles, main: dict[str, Any]) -> Html:
             main.get("reasons", {}).get("average_precision", "the graph gives no scores"),
         )
     base = main["anomalies"] / main["pixels"]
-    items: list[Line | Mark] = [
-        Line(np.array([0.0, 1.0]), np.array([base, base]), "quiet", "chance", dashed=True),
-        Line(curve[0], curve[1], "blue", f"AP {main['average_precision']:.4f}"),
-    ]
-    if main.get("precision") is not None and main.get("recall") is not None:
-        items.append(Mark(main["recall"], "vermilion", "decisions", main["precision"]))
-    chart = Chart(
-        Axis("recall", 0, 1),
-        Axis("precision", 0, 1.0),
-        f"Precision-recall curve, average precision {main['average_precision']:.4f}",
-        items,
-    )
+    chart = precision_recall_chart(curve, main["average_precision"], base, _decided(main))
     return figure(
         "Precision and recall",
         chart,
         f"{percent(base)} of the pixels are anomalous: what guessing would reach.",
     )
+
+
+def _decided(main: dict[str, Any]) -> Confusion | None:
+    counts = main.get("confusion")
+    return Confusion(**counts) if counts is not None else None
 
 
 def _confusion(main: dict[str, Any]) -> Html:
