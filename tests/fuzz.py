@@ -23,7 +23,7 @@ from cuvisc.compiler.views.summary import Summary
 from cuvisc.compiler.views.svg import draw_svg
 from cuvisc.compiler.views.text import draw_text
 from cuvisc.schema.catalogue import load
-from cuvisc.schema.front_end import load_text
+from cuvisc.schema.front_end import read_string
 from cuvisc.schema.render import render_github, render_json, render_text
 from cuvisc.schema.sarif import render_sarif
 
@@ -105,7 +105,7 @@ def change(text: str, dice: random.Random) -> str:
 
 def validate(text: str, name: str, overrides: list[str]) -> str:
     """Everything that `cuvisc validate` and `cuvisc show` would do; the verdict in one word."""
-    spec, found = load_text(text, name, overrides, environment={"HOME": "x"})
+    spec, found = read_string(text, name, overrides, environment={"HOME": "x"})
     graph = check_graph(spec, load(), found) if spec is not None else None
     for answer in (render_text(found), render_json(found), render_github(found), render_sarif([found], "0")):
         answer.encode("utf-8", "surrogatepass")

@@ -41,9 +41,9 @@ def one_spec(arguments: Sequence[str]) -> tuple[Path, list[str]]:
 def check_file(path: Path, overrides: Sequence[str] = ()) -> tuple[TypedGraph | None, Diagnostics]:
     """The typed graph of a spec file, None when there are errors, and everything there is to say about it."""
     from cuvisc.schema.catalogue import load
-    from cuvisc.schema.front_end import load_spec
+    from cuvisc.schema.front_end import read_spec
 
-    spec, diagnostics = load_spec(path, overrides)
+    spec, diagnostics = read_spec(path, overrides)
     if spec is None:
         return None, diagnostics
     from cuvisc.compiler.check import check_graph

@@ -22,7 +22,10 @@ from cuvisc.schema.spec import LeafSpec
 
 def attach_leaves(inference: Inference) -> Iterator[TypedLeaf]:
     """The leaves that could be attached; every other one is reported, unless its node is wrong already."""
-    for leaf in inference.references.spec.leaves:
+    spec = inference.references.spec
+    for leaf in spec.leaves:
+        if (leaf.section, leaf.id) in spec.doubtful:
+            continue
         attached = _Attachment(inference, leaf).attach()
         if attached is not None:
             yield attached

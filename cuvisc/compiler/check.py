@@ -30,6 +30,7 @@ def check_graph(
 ) -> TypedGraph | None:
     """The graph that a spec means, None when it means none; findings are added to `diagnostics`.
 
+    Of a spec with doubtful entries (`read_spec`) everything else is checked, and there is no graph.
     `channels` is the number of bands as the data has it, used where `graph.input.channels` says nothing. What a target
     in `targets` cannot express is an error; what another target cannot express is a warning.
     """
@@ -48,7 +49,7 @@ def _check(
     inference = Inference(references, wiring, channels)
     inference.run()
     leaves = tuple(attach_leaves(inference))
-    if diagnostics.has_errors:
+    if diagnostics.has_errors or spec.doubtful:
         return None
     graph = TypedGraph(
         name=spec.graph.name,

@@ -44,7 +44,9 @@ class References:
 
     def _declare(self, node: str, type_name: str) -> None:
         entry = self.catalogue.entry("node", type_name)
-        if node == INPUT_NODE:
+        if ("nodes", node) in self.spec.doubtful:
+            self._misdeclared.add(node)
+        elif node == INPUT_NODE:
             self._misdeclared.add(node)
             self.diagnostics.error(
                 "E108",

@@ -7,6 +7,7 @@ interpolations as they were written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from cuvisc.schema.catalogue import SECTION_KINDS, Catalogue
@@ -58,6 +59,7 @@ def build_spec(
         training=FrozenMap(builder.plain("training")),
         document=document,
         canonical=FrozenMap(_canonical(document, builder)),
+        doubtful=builder.doubtful,
     )
 
 
@@ -81,9 +83,35 @@ class _Builder:
         if found is not None and isinstance(found.value, Mapping):
             yield from ((name, entry) for name, entry in found.value.items() if is_enabled(entry))
 
+    @cached_property
+    def doubtful(self) -> frozenset[tuple[str, str]]:
+        """Section and key of everything in which something is doubled, or could not be read and has no default."""
+        assert isinstance(self.root.value, Mapping)
+        return frozenset(
+            (section, name)
+            for section, found in self.root.value.items()
+            if isinstance(found.value, Mapping)
+            for name, entry in found.value.items()
+            if entry.doubtful and not self.is_clear(section, entry)
+        )
+
+    def is_clear(self, section: str, entry: Marked) -> bool:
+        """Whether all that is not sound in an entry are parameters for which their defaults may stand."""
+        if section not in SECTION_KINDS or section == "datamodule" or entry.reading != "sound":
+            return False
+        kind = SECTION_KINDS[section]
+        definition = self.catalogue.definition(kind, self.type_name(kind, entry))
+        assert definition is not None
+        assert isinstance(entry.value, Mapping)
+        return all(
+            child.reading == "unread" and "default" in definition["properties"][key]
+            for key, child in entry.value.items()
+            if child.doubtful
+        )
+
     def graph(self) -> GraphSpec:
         plain = self.plain("graph")
-        cube = plain.get("input") or {}
+        cube = {} if ("graph", "input") in self.doubtful else plain.get("input") or {}
         outputs = plain.get("outputs")
         references = [
             self.reference(text, ("graph", "outputs", index)) for index, text in enumerate(outputs or ())
@@ -137,7 +165,11 @@ class _Builder:
     def params(self, entry: Marked) -> FrozenMap:
         assert isinstance(entry.value, Mapping)
         return FrozenMap(
-            {key: child.plain() for key, child in entry.value.items() if key not in _NOT_PARAMETERS}
+            {
+                key: child.plain()
+                for key, child in entry.value.items()
+                if key not in _NOT_PARAMETERS and child.reading != "unread"
+            }
         )
 
     def value(self, entry: Marked, key: str) -> Any:

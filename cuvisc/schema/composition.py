@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cuvisc.schema.diagnostics import Diagnostics
@@ -35,10 +35,16 @@ class _Include:
     own: bool = False
 
 
-def compose(tree: Marked, folder: Path, choices: Mapping[str, str], diagnostics: Diagnostics) -> Marked:
-    """The tree with its `defaults` read and merged; `choices` replace the options of groups (an override
-    `group=x`)."""
-    return _Composer(folder, choices, diagnostics).file(tree, "", (), ())
+def compose(
+    tree: Marked, folder: Path, choices: Mapping[str, str], diagnostics: Diagnostics
+) -> Marked | None:
+    """The tree with its `defaults` read and merged, None when a part of it could not be read.
+
+    `choices` replace the options of groups (an override `group=x`).
+    """
+    composer = _Composer(folder, choices, diagnostics)
+    whole = composer.file(tree, "", (), ())
+    return whole if composer.complete else None
 
 
 def chosen_groups(tree: Marked) -> frozenset[str]:
@@ -59,13 +65,14 @@ class _Composer:
         self.choices = choices
         self.diagnostics = diagnostics
         self.files = 0
+        self.complete = True
 
     def file(self, tree: Marked, group: str, package: tuple[str, ...], chain: tuple[str, ...]) -> Marked:
         """One file's content under its package, merged with the files it names."""
         defaults = tree.child("defaults")
         if defaults is None or not isinstance(tree.value, Mapping):
             return nest(tree, package, tree.span)
-        own = Marked({k: v for k, v in tree.value.items() if k != "defaults"}, tree.span, tree.key_span)
+        own = replace(tree, value={k: v for k, v in tree.value.items() if k != "defaults"})
         includes = list(self.includes(defaults))
         if not any(include.own for include in includes):
             includes.append(_Include(defaults.span, "", own=True))
@@ -86,13 +93,11 @@ class _Composer:
         if path in chain:
             ring = " → ".join([*chain[chain.index(path) :], path])
             fact = f"the defaults form a loop: {ring}"
-            self.diagnostics.error("E031", fact, include.span, help="take one of them out")
-            return None
+            return self.lost("E031", fact, include.span, "take one of them out")
         self.files += 1
         if self.files > MAX_FILES:
             fact = f"the defaults read more than {MAX_FILES} files"
-            self.diagnostics.error("E005", fact, include.span, help="join some of them")
-            return None
+            return self.lost("E005", fact, include.span, "join some of them")
         file = self.folder / f"{path}.yaml"
         if not file.exists() and file.with_name(f"{file.stem}.yml").exists():
             file = file.with_name(f"{file.stem}.yml")
@@ -101,14 +106,12 @@ class _Composer:
         text = read_text(file, self.diagnostics, include.span)
         tree = load_tree(text, str(file), self.diagnostics) if text is not None else None
         if text is None or tree is None:
+            self.complete = False
             return None
         if tree.value is None:
             return None
         if not isinstance(tree.value, Mapping):
-            self.diagnostics.error(
-                "E103", f"`{file}` wants to be a mapping", tree.span, help="write `key: value`"
-            )
-            return None
+            return self.lost("E103", f"`{file}` wants to be a mapping", tree.span, "write `key: value`")
         below = path.rpartition("/")[0]
         return self.file(tree, below, self.package(include, text, package), (*chain, path))
 
@@ -173,4 +176,9 @@ class _Composer:
         yield _Include(item.span, path, package if at else None, optional)
 
     def wrong(self, message: str, item: Marked, help: str = "") -> None:
-        self.diagnostics.error("E030", message, item.span, help=help)
+        self.lost("E030", message, item.span, help)
+
+    def lost(self, code: str, message: str, span: Span, help: str) -> None:
+        """Say why a part is missing."""
+        self.diagnostics.error(code, message, span, help=help)
+        self.complete = False

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Scalar: TypeAlias = str | int | float | bool | None
 Path: TypeAlias = tuple[str | int, ...]
+Reading: TypeAlias = Literal["sound", "doubled", "unread"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,11 +31,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A value, the place it was written, and the place of the key that leads to it (None in lists)."""
+    """A value, the place it was written, and the place of the key that leads to it (None in lists).
+
+    What was answered already is not sound: `doubled` is one of two values of a key, `unread` a value that says nothing,
+    or a mapping that lacks some of its keys. Nothing more is said about what depends on it.
+    """
 
     value: Scalar | Mapping[str, Marked] | Sequence[Marked]
     span: Span
     key_span: Span | None = None
+    reading: Reading = "sound"
 
     def under(self, key_span: Span | None) -> Marked:
         """The same value reached by another key."""
@@ -47,6 +53,17 @@ class Marked:
         if isinstance(self.value, Sequence) and not isinstance(self.value, str) and isinstance(key, int):
             return self.value[key] if 0 <= key < len(self.value) else None
         return None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether anything in the value is not sound."""
+        if self.reading != "sound":
+            return True
+        if isinstance(self.value, Mapping):
+            return any(child.doubtful for child in self.value.values())
+        if isinstance(self.value, Sequence) and not isinstance(self.value, str):
+            return any(child.doubtful for child in self.value)
+        return False
 
     def plain(self) -> object:
         """The value without its marks: dict, list or scalar."""

@@ -1,7 +1,8 @@
 """The front end: a spec's text and its overrides to a `Spec` and everything there is to say about it.
 
 Stages, each collecting all of its errors before the next begins: syntax (files, YAML, composition, overrides),
-interpolation and schema, references. Types and wiring are `cuvisc.compiler.check`.
+interpolation and schema, references. Types and wiring are `cuvisc.compiler.check`. What the first stage answered and
+could read around (a key that stands twice, a number out of range) does not keep the others from their say.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from cuvisc.schema.catalogue import Catalogue, load
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Document, Marked
 from cuvisc.schema.loader import load_tree
+from cuvisc.schema.places import is_detail
 from cuvisc.schema.reading import check_characters, read_text
 from cuvisc.schema.spec import Spec
 from cuvisc.schema.trees import refuse_defects
@@ -26,6 +28,20 @@ def load_spec(
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Spec | None, Diagnostics]:
     """The spec in a file, composed with the files its `defaults` name; None when anything is wrong with it."""
+    spec, diagnostics = read_spec(path, overrides, catalogue, environment)
+    return (None if diagnostics.has_errors else spec), diagnostics
+
+
+def read_spec(
+    path: Path,
+    overrides: Sequence[str] = (),
+    catalogue: Catalogue | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Spec | None, Diagnostics]:
+    """The spec in a file as far as it can be checked further: in spite of errors that leave the rest of it clear.
+
+    `Spec.doubtful` names the entries that are not clear. Never for use: `load_spec` answers what is right.
+    """
     diagnostics = Diagnostics()
     text = read_text(path, diagnostics)
     if text is None:
@@ -41,6 +57,18 @@ def load_text(
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Spec | None, Diagnostics]:
     """The spec in a text; `name` stands for the file in messages, and its folder is where `defaults` are looked for."""
+    spec, diagnostics = read_string(text, name, overrides, catalogue, environment)
+    return (None if diagnostics.has_errors else spec), diagnostics
+
+
+def read_string(
+    text: str,
+    name: str,
+    overrides: Sequence[str] = (),
+    catalogue: Catalogue | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Spec | None, Diagnostics]:
+    """The spec in a text as far as it can be checked further; see `read_spec`."""
     diagnostics = Diagnostics()
     if not check_characters(text, name, diagnostics):
         return None, diagnostics
@@ -75,7 +103,7 @@ def _compile(
         diagnostics.error("E006", f"`{name}` is empty", None, help="a spec has at least `nodes:`")
     catalogue = catalogue or load()
     root = _edit(tree, folder, overrides, catalogue, diagnostics)
-    if root is None or diagnostics.has_errors:
+    if root is None or root.value is None:
         return None, diagnostics
     return _check(Document(root, name, diagnostics.sources), catalogue, environment, diagnostics)
 
@@ -87,7 +115,7 @@ def _edit(
     catalogue: Catalogue,
     diagnostics: Diagnostics,
 ) -> Marked | None:
-    """The tree composed with its defaults and changed by its overrides, None when one of these is wrong."""
+    """The tree composed with its defaults and changed by its overrides, None when a part of it is missing."""
     from cuvisc.schema.composition import chosen_groups, compose
 
     parsed = []
@@ -95,7 +123,7 @@ def _edit(
         from cuvisc.schema.overrides import apply_overrides, parse_overrides
 
         parsed = parse_overrides(overrides, diagnostics)
-    if tree is None or diagnostics.has_errors:
+    if tree is None:
         return None
     groups = chosen_groups(tree)
     choices = {
@@ -104,7 +132,7 @@ def _edit(
         if override.group in groups and override.value is not None and isinstance(override.value.value, str)
     }
     root = compose(tree, folder, choices, diagnostics)
-    if parsed and not diagnostics.has_errors:
+    if parsed and root is not None:
         rest = [override for override in parsed if override.group not in choices]
         root = apply_overrides(root, rest, catalogue, diagnostics)
     return root
@@ -118,9 +146,12 @@ def _check(
     from cuvisc.schema.interpolation import resolve
 
     resolved = resolve(document.root, os.environ if environment is None else environment, diagnostics)
-    root = check_conformance(document, resolved, catalogue, diagnostics)
+    own = Diagnostics(diagnostics.sources)
+    root = check_conformance(document, resolved, catalogue, own)
     for problem in catalogue.problems:
-        diagnostics.warning("W106", problem, None)
-    if diagnostics.has_errors:
-        return None, diagnostics
-    return build_spec(document, root, catalogue, diagnostics), diagnostics
+        own.warning("W106", problem, None)
+    clear = not own.has_errors and all(map(is_detail, resolved.failed))
+    spec = build_spec(document, root, catalogue, own) if clear else None
+    for finding in own:
+        diagnostics.add(finding)
+    return spec, diagnostics

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.document import Marked, Path, Span
@@ -51,12 +51,14 @@ class _Resolver:
         self.steps = 0
 
     def tree(self, node: Marked, path: Path) -> Marked:
+        if node.reading == "unread":
+            self.failed.add(path)
         if isinstance(node.value, Mapping):
             children = {key: self.tree(child, (*path, key)) for key, child in node.value.items()}
-            return Marked(children, node.span, node.key_span)
+            return replace(node, value=children)
         if isinstance(node.value, list):
             items = [self.tree(child, (*path, index)) for index, child in enumerate(node.value)]
-            return Marked(items, node.span, node.key_span)
+            return replace(node, value=items)
         if not isinstance(node.value, str) or _OPEN not in node.value:
             return node
         self.places.add(path)
@@ -66,7 +68,7 @@ class _Resolver:
             code, message, help = problem.args
             self.failed.add(path)
             self.diagnostics.error(code, message, node.span, help=help)
-            return Marked(None, node.span, node.key_span)
+            return Marked(None, node.span, node.key_span, "unread")
         return _standing_at(found, node.span, node.key_span)
 
     def text(self, text: str, chain: tuple[Path, ...]) -> Marked:

@@ -7,12 +7,13 @@ that the language leaves out (tags, merge keys, several documents) is answered, 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import yaml
 
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
-from cuvisc.schema.document import Marked, Span
+from cuvisc.schema.document import Marked, Reading, Span
 from cuvisc.schema.reading import split_lines
 from cuvisc.schema.scalars import defect, parse_scalar
 from cuvisc.schema.syntax import explain_syntax
@@ -44,7 +45,8 @@ def load_tree(text: str, file: str, diagnostics: Diagnostics) -> Marked | None:
 
     The tree of an empty text is null.
 
-    Errors that leave the tree readable (duplicate keys, tags, numbers out of range) are all collected.
+    Errors that leave the tree readable (duplicate keys, tags, numbers out of range) are all collected, and what they
+    make uncertain is marked as not sound.
     """
     diagnostics.sources[file] = split_lines(text)
     reader = _TreeReader(text, file, diagnostics)
@@ -120,13 +122,15 @@ class _TreeReader:
     def scalar(self, event: Any, span: Span) -> Marked:
         if len(event.value) > MAX_TEXT:
             self.refuse("E005", f"a text is longer than {MAX_TEXT} characters", span)
+        if event.tag is not None:
+            return Marked(None, span, reading="unread")
         value = parse_scalar(event.value) if event.implicit[0] else event.value
         wrong = defect(value)
         if wrong:
             self.diagnostics.error(
                 "E013", f"`{shortened(event.value)}` {wrong}", span, help="write another number"
             )
-            value = 0
+            return Marked(None, span, reading="unread")
         return Marked(value, span)
 
     def sequence(self, start: Any, depth: int) -> Marked:
@@ -137,27 +141,39 @@ class _TreeReader:
 
     def mapping(self, start: Any, depth: int) -> Marked:
         items: dict[str, Marked] = {}
+        reading: Reading = "sound"
         while not isinstance(event := self.parser.get_event(), yaml.MappingEndEvent):
             key = self.value(event, depth + 1)
             child = self.value(self.parser.get_event(), depth + 1)
             name = self.key_name(key, event)
             if name is None:
+                reading = "unread"
                 continue
-            if name in items:
-                first = items[name].key_span
-                notes = ((first, "it stands here first"),) if first is not None else ()
-                self.diagnostics.error(
-                    "E011",
-                    f"`{name}` stands twice in this mapping",
-                    key.span,
-                    help="remove one, or give it another name",
-                    notes=notes,
-                )
-            items[name] = child.under(key.span)
-        return Marked(items, self.span(start.start_mark, event.end_mark))
+            child = child.under(key.span)
+            items[name] = self.second(name, items[name], child, depth) if name in items else child
+        return Marked(items, self.span(start.start_mark, event.end_mark), reading=reading)
+
+    def second(self, name: str, first: Marked, again: Marked, depth: int) -> Marked:
+        """What a key stands for that stands twice: a section for what both hold, anything else for its last value."""
+        notes = ((first.key_span, "it stands here first"),) if first.key_span is not None else ()
+        self.diagnostics.error(
+            "E011",
+            f"`{name}` stands twice in this mapping",
+            again.key_span,
+            help="remove one, or give it another name",
+            notes=notes,
+        )
+        if depth > 0 or not isinstance(first.value, dict) or not isinstance(again.value, dict):
+            return replace(again, reading="doubled")
+        twice = {
+            key: replace(again.value[key], reading="doubled") for key in first.value if key in again.value
+        }
+        return replace(again, value={**first.value, **again.value, **twice})
 
     def key_name(self, key: Marked, event: Any) -> str | None:
         """The text of a key, None (with a diagnostic) when the key is no text or has another meaning."""
+        if key.reading == "unread":
+            return None
         if isinstance(key.value, str):
             if len(key.value) > MAX_KEY:
                 self.refuse("E005", f"a key is longer than {MAX_KEY} characters", key.span)
@@ -190,7 +206,7 @@ class _TreeReader:
         self.aliased += size
         if self.aliased > MAX_ALIASED:
             self.refuse("E005", f"aliases expand to more than {MAX_ALIASED} values", span)
-        return Marked(value.value, span)
+        return replace(value, span=span, key_span=None)
 
     def span(self, start: Any, end: Any) -> Span:
         """The part of the first line that lies between two marks."""

@@ -76,7 +76,8 @@ def _parse(text: str, line: int, diagnostics: Diagnostics) -> Override | None:
         return None
     if parsed.is_sweep_override():
         fact = "several values for one key (a sweep) have no meaning here"
-        diagnostics.error("E020", fact, whole, help="give one value, or a list in brackets: key=[1,2]")
+        help = "`cuvisc sweep` makes a run for each; one value that is a list is key=[1,2]"
+        diagnostics.error("E020", fact, whole, help=help)
         return None
     begin = len(text) - len(text.lstrip("+~"))
     equals = text.find("=")

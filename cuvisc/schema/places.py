@@ -9,6 +9,7 @@ from cuvisc.schema.document import Marked, Path
 
 ENABLED: Json = {"type": "boolean", "description": "whether the entry takes part"}
 CALLBACKS: Path = ("training", "trainer", "callbacks")
+_STRUCTURE = ("type", "_target_", "enabled", "parent", "inputs")
 
 
 def kind_at(path: Path) -> str | None:
@@ -20,6 +21,16 @@ def kind_at(path: Path) -> str | None:
         return None
     depth = 1 if path[0] == "datamodule" else 2
     return SECTION_KINDS[str(path[0])] if len(path) == depth else None
+
+
+def is_detail(path: Path) -> bool:
+    """Whether a place holds a parameter or another detail, without which the graph's nodes and edges are the same."""
+    if len(path) < 2 or path[:2] == ("graph", "outputs"):
+        return False
+    if path[0] not in SECTION_KINDS:
+        return True
+    depth = 1 if path[0] == "datamodule" else 2
+    return len(path) > depth and path[depth] not in _STRUCTURE
 
 
 def written_type(entry: Marked) -> Marked | None:

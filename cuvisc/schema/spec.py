@@ -114,7 +114,10 @@ class GraphSpec:
 
 @dataclass(frozen=True)
 class Spec:
-    """A whole spec: nodes in document order, only what is enabled, interpolations resolved."""
+    """A whole spec: nodes in document order, only what is enabled, interpolations resolved.
+
+    `doubtful` names, as section and id, the entries of which something is not clear; () in a spec without errors.
+    """
 
     version: int
     graph: GraphSpec
@@ -125,6 +128,7 @@ class Spec:
     training: Mapping[str, object]
     document: Document = field(compare=False, repr=False)
     canonical: Mapping[str, object] = field(compare=False, repr=False)
+    doubtful: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
 
     def to_dict(self) -> dict[str, object]:
         """The spec in its canonical form, as plain data.

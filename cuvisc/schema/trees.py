@@ -4,6 +4,7 @@ share, alone."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Marked, Path, Span
@@ -18,7 +19,7 @@ def merge(base: Marked, over: Marked) -> Marked:
     joined = dict(base.value)
     for key, child in over.value.items():
         joined[key] = merge(joined[key], child) if key in joined else child
-    return Marked(joined, over.span, over.key_span)
+    return replace(over, value=joined)
 
 
 def nest(tree: Marked, keys: tuple[str, ...], span: Span) -> Marked:
@@ -42,11 +43,11 @@ def put(tree: Marked, path: Path, value: Marked) -> Marked:
         if old is None:
             old = Marked({}, value.span, value.key_span)
         new = put(old, rest, value)
-        return Marked({**tree.value, key: new}, tree.span, tree.key_span)
+        return replace(tree, value={**tree.value, key: new})
     if isinstance(tree.value, list) and isinstance(key, int) and old is not None:
         items = list(tree.value)
         items[key] = put(old, rest, value)
-        return Marked(items, tree.span, tree.key_span)
+        return replace(tree, value=items)
     raise KeyError(key)
 
 
@@ -62,12 +63,12 @@ def remove(tree: Marked, path: Path) -> Marked:
             kept[str(key)] = remove(old, rest)
         else:
             del kept[str(key)]
-        return Marked(kept, tree.span, tree.key_span)
+        return replace(tree, value=kept)
     assert isinstance(tree.value, list)
     assert isinstance(key, int)
     items = list(tree.value)
     items[key : key + 1] = [remove(old, rest)] if rest else []
-    return Marked(items, tree.span, tree.key_span)
+    return replace(tree, value=items)
 
 
 def scalars(tree: Marked) -> Iterator[Marked]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cuvisc.schema.acceptance import accepts
 from cuvisc.schema.catalogue import Catalogue, Json
-from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
+from cuvisc.schema.diagnostics import Diagnostics, closest, did_you_mean
 from cuvisc.schema.document import Document, Path
 from cuvisc.schema.scalars import parse_scalar
 from cuvisc.schema.wording import dotted, wanted, written
@@ -72,8 +72,9 @@ class Reporter:
 
     def _missing_keys(self, violation: Any, path: Path) -> None:
         properties = violation.schema.get("properties", {})
+        misspelt = _misspelt(violation.schema, violation.instance)
         for key in violation.validator_value:
-            if key not in violation.instance:
+            if key not in violation.instance and key not in misspelt:
                 about = properties.get(key, {}).get("description", "")
                 fact = f"`{dotted((*path, key))}` is missing"
                 label = f"{key}: {about}" if about else ""
@@ -155,6 +156,15 @@ class Reporter:
             kind = "text" if isinstance(instance, str) else "a value"
             return f"{kind} from `{text}`"
         return written(instance)
+
+
+def _misspelt(schema: Json, instance: Json) -> set[str | None]:
+    """The keys that are meant by unknown ones: those are answered as such."""
+    if schema.get("additionalProperties") is not False:
+        return set()
+    known = schema.get("properties", {})
+    open_keys = [key for key in known if key not in instance]
+    return {closest(key, open_keys) for key in instance if key not in known}
 
 
 def _is_of_another_type(violation: Any) -> bool:

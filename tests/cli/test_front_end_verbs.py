@@ -78,7 +78,14 @@ def test_validate_for_programs(cuvisc: Cuvisc) -> None:
     found = cuvisc("validate", "good.yaml", "bad.yaml", "--format", "json")
     good, bad = json.loads(found.out)
     assert (found.code, found.err) == (2, "")
-    assert good == {"file": "good.yaml", "ok": True, "nodes": 2, "leaves": 0, "diagnostics": []}
+    assert good == {
+        "file": "good.yaml",
+        "ok": True,
+        "part_of": None,
+        "nodes": 2,
+        "leaves": 0,
+        "diagnostics": [],
+    }
     assert (bad["file"], bad["ok"], bad["nodes"]) == ("bad.yaml", False, None)
     assert [(entry["code"], entry["line"], entry["column"]) for entry in bad["diagnostics"]] == [
         ("E101", 2, 24),

@@ -54,9 +54,6 @@ s.yaml:5:41: error[E104]: `nodes.d.n_components` wants a whole number >= 1, got 
 s.yaml:5:50: error[E105]: `nodes.d.init` wants one of random, svd; got text "svdd"
     5 |   d: {type: TrainablePCA, n_components: 0, init: svdd}
       |                                                  ^^^^ did you mean `svd`?
-s.yaml:6:3: error[E102]: `nodes.e.n_components` is missing
-    6 |   e: {type: TrainablePCA, n_componets: 3}
-      |   ^ n_components: components kept
 s.yaml:6:27: error[E101]: `nodes.e.n_componets`: unknown parameter of TrainablePCA
     6 |   e: {type: TrainablePCA, n_componets: 3}
       |                           ^^^^^^^^^^^ did you mean `n_components`?
@@ -84,7 +81,7 @@ s.yaml:11:36: error[E101]: `nodes.j.colour`: unknown parameter of RXGlobal
 s.yaml:12:23: error[E103]: `nodes.k.eps` wants a number > 0, got nothing
    12 |   k: {type: RXGlobal, eps: }
       |                       ^^^
-16 errors
+15 errors
 """,
     ),
     "types": (

@@ -19,7 +19,7 @@ from mutants.oracle import is_wrong
 from cuvisc.compiler.check import check_graph
 from cuvisc.schema.catalogue import load
 from cuvisc.schema.diagnostics import Diagnostic
-from cuvisc.schema.front_end import load_text
+from cuvisc.schema.front_end import read_string
 
 SPECS = Path(__file__).parents[2] / "specs"
 SHIPPED = sorted(path for path in SPECS.glob("*.yaml") if "\nnodes:" in path.read_text(encoding="utf-8"))
@@ -29,7 +29,7 @@ STRIDE = int(os.environ.get("CUVISC_MUTANTS", "3"))
 @cache
 def errors(text: str, name: str) -> list[Diagnostic]:
     """The errors that `cuvisc validate` would print."""
-    spec, found = load_text(text, name, environment={})
+    spec, found = read_string(text, name, environment={})
     if spec is not None:
         check_graph(spec, load(), found)
     return [finding for finding in found if finding.severity == "error"]

@@ -136,7 +136,7 @@ def test_numbers_are_text_where_the_language_wants_text() -> None:
       | ^^^^^^^^^^^^^ write key=value
 <override>:3:1: error[E020]: several values for one key (a sweep) have no meaning here
     3 | training.seed=1,2
-      | ^^^^^^^^^^^^^^^^^ give one value, or a list in brackets: key=[1,2]
+      | ^^^^^^^^^^^^^^^^^ `cuvisc sweep` makes a run for each; one value that is a list is key=[1,2]
 <override>:4:1: error[E020]: the key of an override is a dotted path
     4 | a@b=1
       | ^^^^^

@@ -76,13 +76,10 @@ def test_its_types_are_checked_like_any_other(path: Path) -> None:
 s.yaml:3:16: error[E106]: `nodes.mean.type`: there is no node `MeanRemove`
     3 |   mean: {type: MeanRemove}
       |                ^^^^^^^^^^ did you mean `MeanRemover`?
-s.yaml:4:3: error[E102]: `nodes.ratio.second` is missing
-    4 |   ratio: {type: BandRatio, first: 0, secnd: -3}
-      |   ^^^^^ second: index of the band b
 s.yaml:4:38: error[E101]: `nodes.ratio.secnd`: unknown parameter of BandRatio
     4 |   ratio: {type: BandRatio, first: 0, secnd: -3}
       |                                      ^^^^^ did you mean `second`?
-3 errors"""
+2 errors"""
     )
 
 
