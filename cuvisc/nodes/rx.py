@@ -71,7 +71,8 @@ class RXPerBatch(Node):
 
     mu and the unbiased covariance S are those of the image's own pixels, in float64; nothing is fitted. An
     image with fewer pixels than bands is scored in the directions in which it varies. An image that does not
-    vary has scores of zero, and one with a band that is not a number has no scores.
+    vary has scores of zero, and one with a band that is not a number has no scores. Bands that depend on each other
+    are told apart down to ``eps`` of the typical deviation.
     """
 
     aliases = ("cuvis_ai.anomaly.rx_detector.RXPerBatch", "cuvis_ai.anomaly.rx_per_batch.RXPerBatch")

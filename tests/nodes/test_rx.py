@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import spectral
 import torch
-from fitted_graphs import fitted, moments, spectra
+from fitted_graphs import fitted, moments, run_onnx, spectra
 
+from cuvisc.compiler.backends.onnx_model import generate_onnx
+from cuvisc.compiler.lowering import lower
 from cuvisc.language.node import FitError
 from cuvisc.nodes import RXGlobal, RXLogitHead, RXPerBatch
 
@@ -125,6 +127,38 @@ def test_each_image_has_its_own_background() -> None:
     found = scores(node, CUBE)
     for image, score in zip(CUBE.astype(np.float64), found, strict=True):
         np.testing.assert_allclose(score.ravel(), mahalanobis(image.reshape(-1, 12)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bands", [6, 40])
+def test_bands_that_depend_on_each_other_leave_the_distance_to_the_rest(bands: int) -> None:
+    """Counts with sums, a copy and a constant among them score as without, also where ONNX has no factorisation."""
+    rest = (spectra(2, 20, 25, bands, seed="dependent") * 2000).astype(np.uint16)
+    more = np.stack([rest[..., 0] + rest[..., 1], rest[..., 2], np.full_like(rest[..., 0], 7)], axis=-1)
+    cube = np.concatenate([rest, more], axis=-1)
+    module = fitted("nodes: {rx: {type: RXPerBatch}}", cube)
+    lowered = lower(module)
+    found = run_onnx(generate_onnx(lowered.fused, "uint16", {}).data, cube)["rx.scores"]
+    trained = scores(module.node("rx"), cube)
+    for image, exported, score in zip(rest.astype(np.float64), found, trained, strict=True):
+        expected = mahalanobis(image.reshape(-1, bands))
+        np.testing.assert_allclose(score.ravel(), expected, rtol=1e-6)
+        np.testing.assert_allclose(exported.ravel(), expected, rtol=1e-6)
+
+
+def test_a_covariance_that_is_singular_beyond_eps_has_no_scores() -> None:
+    """Where the ridge is lost in rounding there is no distance, and none is made up."""
+    cube = spectra(1, 20, 25, 4, seed="singular")[..., [*range(4)] * 4] * 1e3
+    node = RXPerBatch(eps=1e-12)
+    node.bind({"C": 16})
+    found = scores(node, cube)
+    exported = run_onnx(
+        generate_onnx(
+            lower(fitted("nodes: {rx: {type: RXPerBatch, eps: 1e-12}}", cube)).fused, "float32", {}
+        ).data,
+        cube,
+    )["rx.scores"]
+    assert np.isnan(found).all()
+    assert np.isnan(exported).all()
 
 
 def test_an_image_without_variation() -> None:

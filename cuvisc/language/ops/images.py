@@ -99,8 +99,10 @@ class ImageMedian(_PerBand):
 class ImageMahalanobis(Op):
     """Squared Mahalanobis distance of every pixel to the mean and covariance of its own image, computed in float64.
 
-    S is the unbiased covariance plus eps^2 trace(S)/C on the diagonal. In torch S is factored by Cholesky. ONNX has no
-    factorisation: there S is inverted by C sweeps, each a rank-one update, stable for positive definite matrices.
+    S is the unbiased covariance plus eps^2 trace(S)/C on the diagonal, S = L L^T, and the distance |L^-1 (x - mu)|^2,
+    which bands that depend on each other do not disturb: an explicit S^-1 would square the condition of L. ONNX has no
+    factorisation: there C steps of Cholesky's elimination turn [S, I] into [L^T, L^-1]. An image whose S is not
+    positive definite in float64, with an eps below 1e-7 or so, has scores that are not a number.
     """
 
     name = "image_mahalanobis"
@@ -123,9 +125,10 @@ class ImageMahalanobis(Op):
         covariance = centered.mT @ centered / freedom
         ridge = constants["eps"] ** 2 * covariance.diagonal(dim1=1, dim2=2).mean(dim=1) + _TINY
         identity = torch.eye(bands, dtype=pixels.dtype, device=x.device)
-        lower, _ = torch.linalg.cholesky_ex(covariance + ridge[:, None, None] * identity)
+        lower, failed = torch.linalg.cholesky_ex(covariance + ridge[:, None, None] * identity)
         white = torch.linalg.solve_triangular(lower, centered.mT, upper=False)
-        scores: Tensor = white.square().sum(dim=1).reshape(x.shape[:-1])[..., None]
+        distances = white.square().sum(dim=1).masked_fill(failed[:, None] > 0, np.nan)
+        scores: Tensor = distances.reshape(x.shape[:-1])[..., None]
         return scores.to(x.dtype)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
@@ -146,32 +149,35 @@ class ImageMahalanobis(Op):
         trace = b.node("ReduceSum", b.node("Mul", covariance, identity), both, keepdims=1)
         scaled = b.node("Mul", trace, b.constant("ridge", [eps**2 / bands], "float64"))
         ridge = b.node("Mul", b.node("Add", scaled, b.constant("tiny", [_TINY], "float64")), identity)
-        inverse = self._sweeps(b, b.node("Add", covariance, ridge), bands)
-        products = b.node("Mul", b.node("MatMul", centered, inverse), centered)
-        scores = b.node("ReduceSum", products, last, keepdims=1)
+        root = self._inverse_root(b, b.node("Add", covariance, ridge), bands)
+        white = b.node("MatMul", centered, b.node("Transpose", root, perm=[0, 2, 1]))
+        scores = b.node("ReduceSum", b.node("Mul", white, white), last, keepdims=1)
         shape = b.node(
             "Concat", b.node("Shape", x, start=0, end=3), b.constant("single", [1], "int64"), axis=0
         )
         return b.node("Reshape", b.node("Cast", scores, to=_FLOAT), shape)
 
-    def _sweeps(self, b: OnnxBuilder, matrix: str, bands: int) -> str:
-        """The inverse [B,C,C] of a positive definite matrix: sweep every diagonal element, then change the sign."""
+    def _inverse_root(self, b: OnnxBuilder, matrix: str, bands: int) -> str:
+        """L^-1 [B,C,C] of a positive definite matrix L L^T."""
+        positions = np.arange(bands)
 
         def body(inner: OnnxBuilder, index: str, state: str) -> str:
             at = inner.node("Unsqueeze", index, inner.constant("front", [0], "int64"))
-            row = inner.node("Gather", state, at, axis=1)
-            column = inner.node("Gather", state, at, axis=2)
-            pivot = inner.node("Gather", row, at, axis=2)
-            update = inner.node("Sub", state, inner.node("Div", inner.node("Mul", column, row), pivot))
-            positions = np.arange(bands)
-            across = inner.node("Equal", index, inner.constant("across", positions[None, None, :], "int64"))
-            down = inner.node("Equal", index, inner.constant("down", positions[None, :, None], "int64"))
-            swept = inner.node("Where", across, inner.node("Div", column, pivot), update)
-            swept = inner.node("Where", down, inner.node("Div", row, pivot), swept)
-            inverted = inner.node("Neg", inner.node("Reciprocal", pivot))
-            return inner.node("Where", inner.node("And", down, across), inverted, swept)
+            row, column = inner.node("Gather", state, at, axis=1), inner.node("Gather", state, at, axis=2)
+            root = inner.node("Sqrt", inner.node("Gather", row, at, axis=2))
+            row, column = inner.node("Div", row, root), inner.node("Div", column, root)
+            down = inner.constant("down", positions[None, :, None], "int64")
+            below = inner.node("Greater", down, index)
+            left = inner.node("Where", below, column, inner.constant("zero", 0.0, "float64"))
+            eliminated = inner.node("Sub", state, inner.node("Mul", left, row))
+            return inner.node("Where", inner.node("Equal", down, index), row, eliminated)
 
-        return b.node("Neg", b.loop(bands, matrix, ("B", bands, bands), body))
+        covariances = b.node("Shape", matrix)
+        identity = b.node("Expand", b.constant("unit", np.eye(bands)[None], "float64"), covariances)
+        both = b.node("Concat", matrix, identity, axis=2)
+        final = b.loop(bands, both, ("B", bands, 2 * bands), body)
+        right = b.constant("right", positions + bands, "int64")
+        return b.node("Gather", final, right, axis=2)
 
 
 IMAGE_MINIMUM = ImageExtremum("image_minimum", "ReduceMin")
