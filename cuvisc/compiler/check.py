@@ -18,6 +18,7 @@ from cuvisc.compiler.wiring import wire
 from cuvisc.schema.catalogue import Catalogue
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.spec import Spec
+from cuvisc.schema.spelling import spelled_name
 
 
 def check_graph(
@@ -52,7 +53,7 @@ def _check(
     if diagnostics.has_errors or spec.doubtful:
         return None
     graph = TypedGraph(
-        name=spec.graph.name,
+        name=spelled_name(spec),
         input=inference.port(inference.values[INPUT]),
         nodes=tuple(inference.nodes()),
         outputs=wiring.outputs,

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from cuvisc.compiler.module import load_class
-from cuvisc.language.declare import ParameterError
+from cuvisc.language.declare import Declared, ParameterError
 from cuvisc.language.leaf import MonitoringNode
 from cuvisc.runtime.config import TrainingConfig
+from cuvisc.runtime.environment import remember
 from cuvisc.schema.catalogue import load
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Path
 from cuvisc.schema.errors import SpecError
 from cuvisc.schema.spec import ComponentSpec, Spec, thaw
+from cuvisc.schema.spelling import spelled
 
 T = TypeVar("T")
 _SECTIONS: Mapping[str, Path] = {
@@ -30,9 +32,11 @@ def make_config(spec: Spec) -> TrainingConfig:
     given = thaw(spec.training)
     assert isinstance(given, dict)
     try:
-        return TrainingConfig(**given)
+        config = TrainingConfig(**given)
     except ParameterError as error:
         raise refusal(spec, error) from error
+    remember(config, config.changes(), spelled(spec.document).get("training") or {})
+    return config
 
 
 def refusal(spec: Spec, error: ParameterError, path: Path = ("training",)) -> SpecError:
@@ -69,6 +73,24 @@ def make_component(spec: Spec, component: ComponentSpec, base: type[T], path: Pa
     given = thaw(component.params)
     assert isinstance(given, dict)
     try:
-        return load_class(entry["implementation"], base)(**given)
+        made = load_class(entry["implementation"], base)(**given)
     except ParameterError as error:
         raise refusal(spec, error, path) from error
+    text = _at(spelled(spec.document), path)
+    values = changed_params(made) if isinstance(made, Declared) else given
+    remember(made, values, {name: text[name] for name in given if name in text})
+    return made
+
+
+def changed_params(item: Declared) -> dict[str, Any]:
+    """The parameters that do not have their default value."""
+    defaults = item.declaration.defaults()
+    return {name: v for name, v in item.params().items() if name not in defaults or v != defaults[name]}
+
+
+def _at(tree: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """The mapping at a path, an empty one where there is none."""
+    found: Any = tree
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}

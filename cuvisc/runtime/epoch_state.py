@@ -18,6 +18,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from cuvisc.runtime.atomic import write_bytes
+from cuvisc.runtime.environment import conceal, reveal
 from cuvisc.runtime.plain_state import DamagedError, NotPlainError, pack, unpack
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.random_state import random_state, set_random_state
@@ -26,6 +27,8 @@ from cuvisc.schema.errors import DataError
 
 STATE = "resume.safetensors"
 OWN = "cuvisc"
+# What is under names of the graph, and never texts of the user.
+_NUMBERS = (OWN, "state_dict", "optimizer_states", "lr_schedulers", "loops")
 FORMAT = 1
 
 
@@ -47,14 +50,20 @@ def read_state(path: Path, run: str) -> dict[str, Any] | None:
 
 
 class RunCheckpoints(TorchCheckpointIO):
-    """How Lightning writes checkpoints: whole or not at all; the state between epochs as plain values and tensors."""
+    """How Lightning writes checkpoints: whole or not at all; the state between epochs as plain values and tensors.
 
-    _refused = False
+    Texts in them hold `${oc.env:NAME}` in place of what `environment` says.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__()
+        self._environment = environment
+        self._refused = False
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        place = Path(path)
+        place, checkpoint = Path(path), self._each_text(checkpoint, conceal)
         if place.name == STATE:
             try:
                 write_bytes(place, pack(checkpoint))
@@ -71,8 +80,26 @@ class RunCheckpoints(TorchCheckpointIO):
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         if Path(path).name == STATE:
-            return dict(unpack(Path(path).read_bytes()))
+            return self._each_text(dict(unpack(Path(path).read_bytes())), reveal)
         return super().load_checkpoint(path, map_location, weights_only)
+
+    def _each_text(
+        self, checkpoint: dict[str, Any], change: Callable[[str, Mapping[str, str]], str]
+    ) -> dict[str, Any]:
+        """A checkpoint whose texts, such as folders of callbacks, hold or lose what is from the environment."""
+        if not self._environment:
+            return checkpoint
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, str):
+                return change(value, self._environment)
+            if type(value) is dict:
+                return {changed(key): changed(item) for key, item in value.items()}
+            if type(value) in (list, tuple):
+                return type(value)(changed(item) for item in value)
+            return value
+
+        return {key: value if key in _NUMBERS else changed(value) for key, value in checkpoint.items()}
 
 
 class EpochState(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from cuvisc.language.declare import Declared
 from cuvisc.language.describe import describe
 from cuvisc.language.leaf import IncompatibleParent, LeafNode, MonitoringNode
 from cuvisc.language.node import Node
-from cuvisc.runtime.components import make_component, make_config, make_monitors
+from cuvisc.runtime.components import changed_params, make_component, make_config, make_monitors
 from cuvisc.runtime.config import TrainingConfig
+from cuvisc.runtime.environment import environment_of, remember, written
 from cuvisc.runtime.graph_file import SPEC, GraphFile, read_graph_file
 from cuvisc.runtime.graph_state import load_state, pack_state, seen_in
 from cuvisc.runtime.progress import spoken
@@ -33,6 +35,7 @@ from cuvisc.schema.front_end import load_data, load_spec
 from cuvisc.schema.loader import load_tree
 from cuvisc.schema.render import render_text
 from cuvisc.schema.spec import ComponentSpec, Spec, spec_hash
+from cuvisc.schema.spelling import spelled, spelled_name
 from cuvisc.schema.writing import dump_yaml
 
 Parent: TypeAlias = Node | str
@@ -103,6 +106,10 @@ class Graph:
             graph._edges[leaf.id] = {} if leaf.parent is None else {"parent": str(leaf.parent)}
         monitors = make_monitors(spec)
         graph.monitors.update(zip((entry.id for entry in spec.monitors), monitors, strict=True))
+        text = spelled(spec.document)
+        entries = {**text.get("nodes", {}), **{leaf.id: text[leaf.section][leaf.id] for leaf in spec.leaves}}
+        edges = {name: {key: entries[name].get(key) for key in held} for name, held in graph._edges.items()}
+        remember(graph, graph._frame(), {"graph": text.get("graph", {}), "edges": edges})
         return graph
 
     @classmethod
@@ -156,7 +163,7 @@ class Graph:
         sha256 = trained.spec_sha256 if trained else spec_hash(spec)
         text = dump_yaml(spec.to_dict()).encode()
         facts = trained.seen.facts if trained else None
-        GraphFile(self.name, sha256, {SPEC: text, **parts}, facts).write(Path(path))
+        GraphFile(spelled_name(spec), sha256, {SPEC: text, **parts}, facts).write(Path(path))
 
     def export(self, folder: Path | str, *, force: bool = False) -> dict[str, Any]:
         """Write the artifact that `cuvisc export` writes of the run; returns the parity evidence."""
@@ -213,7 +220,9 @@ class Graph:
 
     def to_spec(self, training_config: TrainingConfig | None = None) -> Spec:
         """The spec this graph is; raises :class:`SpecError` saying what is wrong with it."""
-        spec, diagnostics = load_data(self._data(training_config), self.name, self._catalogue())
+        made = [self, training_config, *(item for _, _, item in self._items())]
+        environment = {**os.environ, **environment_of(*made)}
+        spec, diagnostics = load_data(self._data(training_config), self.name, self._catalogue(), environment)
         if spec is None:
             raise _refused(diagnostics)
         return spec
@@ -285,17 +294,24 @@ class Graph:
         return graph_html(self)
 
     def _data(self, config: TrainingConfig | None) -> dict[str, object]:
+        """The spec as plain data, values from the environment as a spec spells them."""
+        frame = written(self, self._frame())
+        data: dict[str, Any] = {"version": 1, "graph": frame["graph"]}
+        for kind, name, item in self._items():
+            section = data.setdefault(_SECTIONS[kind], {})
+            params = written(item, changed_params(item))
+            section[name] = {"type": type(item).__name__, **frame["edges"].get(name, {}), **params}
+        data.setdefault("nodes", {})
+        changes = written(config, config.changes()) if config is not None else {}
+        return {**data, **({"training": changes} if changes else {})}
+
+    def _frame(self) -> dict[str, Any]:
+        """What a spec says besides parameters: about the graph as a whole, and its edges."""
         cube = {key: value for key, value in self._facts.items() if value is not None}
         graph: dict[str, object] = {"name": self.name, **({"input": cube} if cube else {})}
         if self._outputs is not None:
             graph["outputs"] = [self._reference(output) for output in self._outputs]
-        data: dict[str, Any] = {"version": 1, "graph": graph}
-        for kind, name, item in self._items():
-            section = data.setdefault(_SECTIONS[kind], {})
-            section[name] = {"type": type(item).__name__, **self._edges.get(name, {}), **_changed(item)}
-        data.setdefault("nodes", {})
-        changes = config.changes() if config is not None else {}
-        return {**data, **({"training": changes} if changes else {})}
+        return {"graph": graph, "edges": self._edges}
 
     def _items(self) -> Iterable[tuple[str, str, Declared]]:
         for held in (self.nodes, self.leaves, self.monitors):
@@ -349,12 +365,6 @@ class Graph:
 def _is_registered(catalogue: Catalogue, item: Declared) -> bool:
     entry = catalogue.entry(item.kind, type(item).__name__)
     return entry is not None and entry["implementation"] == f"{type(item).__module__}:{type(item).__name__}"
-
-
-def _changed(item: Declared) -> dict[str, Any]:
-    """The parameters that do not have their default value."""
-    defaults = item.declaration.defaults()
-    return {name: v for name, v in item.params().items() if name not in defaults or v != defaults[name]}
 
 
 def _snake_case(name: str) -> str:

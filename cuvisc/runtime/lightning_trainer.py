@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,18 @@ def summary(metrics: dict[str, float]) -> str:
 
 
 def make_trainer(
-    config: TrainingConfig, epochs: int, folder: Path, validates: bool, logger: Any, own: list[Callback]
+    config: TrainingConfig,
+    epochs: int,
+    folder: Path,
+    validates: bool,
+    logger: Any,
+    own: list[Callback],
+    environment: Mapping[str, str] | None = None,
 ) -> Trainer:
-    """The Trainer; raises :class:`SpecError` or :class:`DeviceError` for options that Lightning refuses."""
+    """The Trainer; raises :class:`SpecError` or :class:`DeviceError` for options that Lightning refuses.
+
+    No checkpoint holds a value of `environment`.
+    """
     options = config.trainer.to_dict()
     named = options.pop("callbacks")
     try:
@@ -102,7 +111,7 @@ def make_trainer(
             **options,
             callbacks=callbacks,
             logger=logger,
-            plugins=[RunCheckpoints()] if trains else None,
+            plugins=[RunCheckpoints(environment or {})] if trains else None,
             default_root_dir=str(folder.parent),
             enable_autolog_hparams=False,
         )

@@ -23,6 +23,7 @@ from cuvisc.runtime.ranks import is_first
 from cuvisc.runtime.seen import Seen, pack_profile
 from cuvisc.schema.errors import DataError, SpecError
 from cuvisc.schema.spec import Spec, spec_hash
+from cuvisc.schema.spelling import spelled, spelled_name
 from cuvisc.schema.writing import dump_yaml
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ RUN, SPEC, RESOLVED = "run.json", "spec.yaml", "spec.resolved.yaml"
 WEIGHTS, SAMPLE, CHECKPOINTS = "weights.safetensors", "sample.safetensors", "checkpoints"
 RUN_DIR_VARIABLE = "CUVISC_RUN_DIR"
 _PACKAGES = ("torch", "lightning", "numpy")
-_ENVIRONMENT = re.compile(r"\$\{oc\.env:\s*([A-Za-z_]\w*)")
 
 
 @dataclass
@@ -183,9 +183,10 @@ def load_module(path: Path) -> CompiledGraph:
     from cuvisc.compiler.module import build_module
     from cuvisc.runtime.weights import load_weights
     from cuvisc.schema.catalogue import load
+    from cuvisc.schema.document import Document
     from cuvisc.schema.front_end import load_data
 
-    plain = read_spec(path)
+    plain = spelled(Document.from_data(read_spec(path), str(path / RESOLVED)))
     kept: dict[str, object] = {key: plain[key] for key in ("version", "graph", "nodes") if key in plain}
     spec, diagnostics = load_data(kept, str(path / RESOLVED))
     graph = check_graph(spec, load(), diagnostics) if spec is not None else None
@@ -196,20 +197,9 @@ def load_module(path: Path) -> CompiledGraph:
     return module
 
 
-def without_secrets(text: str, spec: Spec) -> str:
-    """A message with every value that the spec took from the environment replaced by its name."""
-    names = set(_ENVIRONMENT.findall(json.dumps(spec.to_dict(), ensure_ascii=False)))
-    values = {name: os.environ.get(name, "") for name in names}
-    for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
-        if value:
-            text = text.replace(value, f"${{oc.env:{name}}}")
-    return text
-
-
 def public_name(spec: Spec) -> str:
     """The graph's name as part of a path; `graph` where it comes from the environment."""
-    graph = spec.to_dict().get("graph")
-    written = str(graph.get("name", "graph")) if isinstance(graph, dict) else "graph"
+    written = spelled_name(spec)
     return "graph" if "${" in written else re.sub(r"[^\w.-]+", "_", written).strip("._") or "graph"
 
 

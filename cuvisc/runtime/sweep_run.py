@@ -98,8 +98,9 @@ def _record(
     graph: TypedGraph | None, folder: Path, overrides: Sequence[str], error: Exception | None
 ) -> Mapping[str, Any]:
     """Add to run.json what the sweep knows of the run, making it where the run did not get that far."""
+    from cuvisc.runtime.environment import without_secrets
     from cuvisc.runtime.run_folder import FORMAT as RUN_FORMAT
-    from cuvisc.runtime.run_folder import RUN, RunFolder, read_run, without_secrets
+    from cuvisc.runtime.run_folder import RUN, RunFolder, read_run
 
     if (folder / RUN).exists():
         run = RunFolder(folder, facts=read_run(folder))

@@ -27,6 +27,7 @@ from cuvisc.runtime.attached import attach_leaves
 from cuvisc.runtime.batches import phase_one_batches, wavelengths_in
 from cuvisc.runtime.components import make_config
 from cuvisc.runtime.config import DEFAULT_EPOCHS, TrainingConfig
+from cuvisc.runtime.environment import environment_of, without_secrets, written
 from cuvisc.runtime.epoch_state import STATE, EpochState
 from cuvisc.runtime.faults import data_fault
 from cuvisc.runtime.lightning_module import CuvisLightningModule
@@ -43,7 +44,7 @@ from cuvisc.runtime.ranks import rank_and_world
 from cuvisc.runtime.report.write import leave_report
 from cuvisc.runtime.reporting import MonitorLogger, Reporters
 from cuvisc.runtime.resuming import Resumption, locked, resume_run
-from cuvisc.runtime.run_folder import CHECKPOINTS, WEIGHTS, RunFolder, without_secrets
+from cuvisc.runtime.run_folder import CHECKPOINTS, WEIGHTS, RunFolder
 from cuvisc.runtime.statistics import Fit, fit_statistics
 from cuvisc.runtime.weights import load_weights, save_weights
 from cuvisc.schema.errors import DataError, SpecError
@@ -81,6 +82,12 @@ class Session:
     nodes: Mapping[str, Node] = field(default_factory=dict)
     leaves: Mapping[str, LeafNode] = field(default_factory=dict)
     overrides: Sequence[str] = ()
+
+    @property
+    def made_of(self) -> list[object]:
+        """Everything that may have been given values from the environment."""
+        made = [self.graph.spec, self.datamodule, self.config, *self.monitors]
+        return [*made, *self.nodes.values(), *self.leaves.values()]
 
 
 def train(
@@ -126,19 +133,19 @@ def train(
             return _Running(session, folder, epochs, found).run()
         except BaseException as error:
             fault = data_fault(error)
-            _record_end(folder, fault or error, graph)
+            _record_end(folder, fault or error, session)
             leave_report(folder)
             if fault is not None:
                 raise fault from error
             raise
 
 
-def _record_end(folder: RunFolder, error: BaseException, graph: TypedGraph) -> None:
+def _record_end(folder: RunFolder, error: BaseException, session: Session) -> None:
     """Say in run.json how a run ended before its time; where even that cannot be written, say that."""
     if folder.facts.get("status") == "finished":
         return
     interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
-    reason = without_secrets(str(error), graph.spec)
+    reason = without_secrets(str(error), *session.made_of)
     facts = {} if interrupted else {"error": {"type": type(error).__name__, "message": reason}}
     try:
         folder.finish("interrupted" if interrupted else "failed", **facts)
@@ -222,14 +229,16 @@ class _Running:
                 self.epochs,
                 self.folder.path / CHECKPOINTS,
                 self.validates,
-                MonitorLogger(self.reporters, spec.graph.name),
+                MonitorLogger(self.reporters, self.session.graph.name),
                 [*self._epoch_state(), self.best, EpochLines()],
+                environment_of(*self.session.made_of),
             )
             self.folder.record(device=str(trainer.strategy.root_device), epochs=self.epochs)
             named: dict[str, Any] = {"name": self.folder.facts.get("name", ""), "spec": spec.to_dict()}
             if self.resumed is not None:
                 named["resumed"] = self.resumed.epochs
-            self.reporters.setup({**named, "training": config.to_dict(), "graph": self.session.graph})
+            named["training"] = written(config, config.to_dict())
+            self.reporters.setup({**named, "graph": self.session.graph})
             try:
                 self._run_phases(trainer)
             finally:

@@ -31,8 +31,11 @@ class Resolved:
     failed: frozenset[Path] = frozenset()
 
 
-def resolve(root: Marked, environment: Mapping[str, str], diagnostics: Diagnostics) -> Resolved:
-    """The tree with every interpolation replaced; each that cannot be is answered, and its value is null."""
+def resolve(root: Marked, environment: Mapping[str, str] | None, diagnostics: Diagnostics) -> Resolved:
+    """The tree with every interpolation replaced; each that cannot be is answered, and its value is null.
+
+    Without an environment `${oc.env:…}` stays as it is written, also where another part of the spec refers to it.
+    """
     resolver = _Resolver(root, environment, diagnostics)
     return Resolved(resolver.tree(root, ()), frozenset(resolver.places), frozenset(resolver.failed))
 
@@ -42,7 +45,7 @@ class _Unresolved(Exception):
 
 
 class _Resolver:
-    def __init__(self, root: Marked, environment: Mapping[str, str], diagnostics: Diagnostics) -> None:
+    def __init__(self, root: Marked, environment: Mapping[str, str] | None, diagnostics: Diagnostics) -> None:
         self.root = root
         self.environment = environment
         self.diagnostics = diagnostics
@@ -80,7 +83,7 @@ class _Resolver:
         at = 0
         while (begin := text.find(_OPEN, at)) >= 0:
             if text[begin - 1 : begin] == "\\":
-                parts.append(text[at : begin - 1] + _OPEN)
+                parts.append(text[at : begin - (self.environment is not None)] + _OPEN)
                 at = begin + 2
                 continue
             end = _end(text, begin)
@@ -140,6 +143,8 @@ class _Resolver:
         name = name.strip()
         if not _VARIABLE.fullmatch(name):
             raise _Unresolved("E040", f"`{name}` is not the name of an environment variable", "")
+        if self.environment is None:
+            return Marked(self.unresolved(name, comma, default, chain), Span("", 0, 0, 0))
         if name in self.environment:
             return Marked(self.environment[name], Span("", 0, 0, 0))
         if not comma:
@@ -149,6 +154,12 @@ class _Resolver:
         if len(default) >= 2 and default[0] == default[-1] and default[0] in "'\"":
             default = default[1:-1]
         return self.text(default, (*chain, ()) if _OPEN in default else chain)
+
+    def unresolved(self, name: str, comma: str, default: str, chain: tuple[Path, ...]) -> str:
+        """A variable as it is written, with the rest of the spec put into its default."""
+        if _OPEN in default:
+            default = _as_text(self.text(default.strip(), (*chain, ())).value)
+        return f"{_OPEN}oc.env:{name}{comma}{default}}}"
 
 
 def _end(text: str, begin: int) -> int:

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 
 from cuvisc.compiler.check import check_graph
 from cuvisc.compiler.module import build_module
-from cuvisc.runtime.run_folder import RunFolder, load_module, load_source, read_run, without_secrets
+from cuvisc.runtime.environment import without_secrets
+from cuvisc.runtime.run_folder import RunFolder, load_module, load_source, read_run
 from cuvisc.runtime.training import Run, train
 from cuvisc.runtime.weights import load_weights
 from cuvisc.schema.catalogue import load

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DataType
 from tensorboard.compat.proto.versions_pb2 import VersionDef
 
-from cuvisc.compiler.graph import INPUT_NODE, TypedGraph, TypedPort, ValueRef
+from cuvisc.compiler.graph import INPUT_NODE, TypedGraph, TypedLeaf, TypedNode, TypedPort, ValueRef
 
 _DTYPES = {"float16": "DT_HALF", "float32": "DT_FLOAT", "float64": "DT_DOUBLE"}
 _PRODUCER = 22
@@ -27,7 +27,7 @@ def graph_def(graph: TypedGraph) -> GraphDef:
             name=node.id,
             op=node.type,
             input=[_edge(graph, value) for value in node.reads()],
-            attr={**_params(node.params), **_types(node.outputs.values())},
+            attr={**_params(_spelled(graph, "nodes", node)), **_types(node.outputs.values())},
         )
         for node in graph.nodes
     ]
@@ -36,7 +36,7 @@ def graph_def(graph: TypedGraph) -> GraphDef:
             name=f"{leaf.section}/{leaf.id}",
             op=leaf.type,
             input=[_edge(graph, leaf.parent)],
-            attr=_params(leaf.params),
+            attr=_params(_spelled(graph, leaf.section, leaf)),
         )
         for leaf in graph.leaves
     ]
@@ -49,6 +49,12 @@ def _edge(graph: TypedGraph, value: ValueRef) -> str:
         return INPUT_NODE
     index = list(graph.by_id[value.node].outputs).index(value.port)
     return f"{value.node}:{index}" if index else value.node
+
+
+def _spelled(graph: TypedGraph, section: str, what: TypedNode | TypedLeaf) -> dict[str, Any]:
+    """Parameters as the spec spells them, without what it takes from the environment."""
+    entries: Any = graph.spec.to_dict()[section]
+    return {name: entries[what.id].get(name, value) for name, value in what.params.items()}
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, AttrValue]:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cuvisc.runtime.atomic import write_text
+from cuvisc.runtime.environment import without_secrets
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.report.evidence import EVIDENCE
 from cuvisc.runtime.report.page import REPORT, make_page
 from cuvisc.runtime.report.run_files import RUN
-from cuvisc.runtime.run_folder import RunFolder, without_secrets
+from cuvisc.runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from cuvisc.compiler.module import CompiledGraph
@@ -65,7 +66,7 @@ def _measure(
         validates=validates,
         batches=_limit(config),
         wavelengths=folder.facts.get("input", {}).get("wavelengths"),
-        public=lambda text: without_secrets(text, spec),
+        public=lambda text: without_secrets(text, spec, datamodule),
     )
     evidence.facts[RUN] = folder.facts.get(RUN)
     evidence.write(place)
