@@ -1,8 +1,8 @@
 """COCO annotations, a JSON file, to class ids per pixel. Nothing in the file is believed before it is checked.
 
-Read are `images` (id, height, width), `categories` (id, name) and `annotations` (image_id, category_id, with a
-`segmentation`: polygons or run lengths, or with a `mask` {counts, size: [width, height]}, as the vendor's tools write
-it). https://cocodataset.org/#format-data
+Read are `images` (id, file_name, height, width), `categories` (id, name) and `annotations` (image_id, category_id,
+with a `segmentation`: polygons or run lengths, or with a `mask` {counts, size: [width, height]}, as the vendor's tools
+write it). https://cocodataset.org/#format-data
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.data.raster import fill_polygon, fill_runs, read_runs
+from cuvisc.runtime.data.tiles import Box
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.errors import DataError
 
@@ -27,10 +28,11 @@ _LARGEST_ID = 2**31 - 1
 
 @dataclass(frozen=True)
 class Coco:
-    """The annotations of a file by image; `classes` names the categories."""
+    """The annotations of a file by image; `classes` names the categories, `names` the files of images."""
 
     path: Path
     sizes: Mapping[int, tuple[int, int] | None]
+    names: Mapping[int, str]
     classes: Mapping[int, str]
     _annotations: Mapping[int, list[tuple[str, dict[str, Any]]]] = field(repr=False)
 
@@ -42,10 +44,13 @@ class Coco:
             if not isinstance(data.get(key), list):
                 hint = "" if key in data else did_you_mean(key, [str(name) for name in data])
                 _refuse(path, f"`{key}` is {'no list' if key in data else 'missing'}", hint)
-        sizes = {}
+        sizes, names = {}, {}
         for index, image in enumerate(data["images"]):
             where = f"images[{index}]"
-            sizes[_id(path, image, "id", where)] = _size(path, image, where)
+            image_id = _id(path, image, "id", where)
+            sizes[image_id] = _size(path, image, where)
+            if isinstance(image.get("file_name"), str):
+                names[image_id] = image["file_name"]
         annotations: dict[int, list[tuple[str, dict[str, Any]]]] = {}
         for index, annotation in enumerate(data["annotations"]):
             where = f"annotations[{index}]"
@@ -54,44 +59,50 @@ class Coco:
             if image_id not in sizes:
                 _refuse(path, f"{where} is of image {image_id}, which `images` does not list")
             annotations.setdefault(image_id, []).append((where, annotation))
-        return cls(path, sizes, _classes(path, data.get("categories")), annotations)
+        return cls(path, sizes, names, _classes(path, data.get("categories")), annotations)
 
     @property
     def annotated(self) -> tuple[int, ...]:
         """Images that have annotations."""
         return tuple(sorted(self._annotations))
 
-    def labels(self, image_id: int, height: int, width: int) -> NDArray[np.int32]:
-        """Category of every pixel [H,W], 0 where there is none; what comes later in the file lies on top.
-
-        An image that the file does not list has no annotations. Raises :class:`DataError`.
-        """
+    def check_size(self, image_id: int, height: int, width: int) -> None:
+        """Raise :class:`DataError` when the file says that the image has another size than its cube."""
         size = self.sizes.get(image_id)
         if size is not None and size != (height, width):
             _refuse(
                 self.path, f"image {image_id} is {size[0]}x{size[1]} pixels, its cube is {height}x{width}"
             )
-        labels = np.zeros((height, width), np.int32)
+
+    def labels(self, image_id: int, height: int, width: int, box: Box | None = None) -> NDArray[np.int32]:
+        """Category of every pixel [H,W] or of a box, 0 where there is none; what comes later in the file lies on top.
+
+        An image that the file does not list has no annotations. Raises :class:`DataError`.
+        """
+        self.check_size(image_id, height, width)
+        box = box or Box(0, height, 0, width)
+        labels = np.zeros((box.height, box.width), np.int32)
         for where, annotation in self._annotations.get(image_id, ()):
             try:
-                covered = _covered(annotation, height, width)
+                covered = _covered(annotation, height, width, box)
             except ValueError as error:
                 _refuse(self.path, f"{where}: {error}")
             labels[covered] = annotation["category_id"]
         return labels
 
 
-def _covered(annotation: Mapping[str, Any], height: int, width: int) -> NDArray[np.bool_]:
-    """The pixels of one annotation; raises ValueError saying what is wrong with it."""
-    covered = np.zeros((height, width), bool)
+def _covered(annotation: Mapping[str, Any], height: int, width: int, box: Box) -> NDArray[np.bool_]:
+    """The pixels of a box that one annotation covers; raises ValueError saying what is wrong with it."""
+    covered = np.zeros((box.height, box.width), bool)
+    part = slice(box.top, box.bottom), slice(box.left, box.right)
     segmentation, mask = annotation.get("segmentation"), annotation.get("mask")
     if isinstance(segmentation, list):
         for polygon in segmentation:
-            fill_polygon(covered, polygon)
+            fill_polygon(covered, polygon, (box.left, box.top))
     elif segmentation is not None:
-        covered |= _runs(segmentation, "segmentation", (height, width), height, width)
+        covered |= _runs(segmentation, "segmentation", (height, width), height, width)[part]
     if mask is not None:
-        covered |= _runs(mask, "mask", (width, height), height, width)
+        covered |= _runs(mask, "mask", (width, height), height, width)[part]
     return covered
 
 

@@ -10,6 +10,8 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
 
+from cuvisc.language.bands import FirstFile
+from cuvisc.language.choose import Choose
 from cuvisc.language.declare import Declared, Param
 from cuvisc.runtime.data.contract import check_batch
 
@@ -30,6 +32,8 @@ class GraphDataModule(Declared, LightningDataModule):
     kind: ClassVar[str] = ""
     gives: ClassVar[tuple[str, ...] | None] = None
     """What every batch holds besides the cube, such as `mask` or `labels`; None where that depends on the data."""
+    channels: ClassVar[int | FirstFile | Choose[int | FirstFile | None] | None] = None
+    """How many bands every cube has, as far as that can be told without reading one."""
     batch_size: int = Param(1, "images in a batch", ge=1)
     num_workers: int = Param(0, "processes that load data; 0 loads in this one", ge=0)
 
@@ -45,6 +49,10 @@ class GraphDataModule(Declared, LightningDataModule):
     def samples(self, stage: Stage) -> Dataset[Sample] | None:
         """The samples of a stage, each a dict with `cube` [H,W,C]; None where there are none."""
         return None
+
+    def images_per_batch(self, samples: Dataset[Sample]) -> int:
+        """How many of these samples make a batch."""
+        return self.batch_size
 
     def check_batch(self, batch: Any) -> Tensor:
         """The cube of a batch; raises :class:`DataError` when the batch breaks the contract."""
@@ -84,7 +92,7 @@ class GraphDataModule(Declared, LightningDataModule):
     def _load(self, samples: Dataset[Sample], sampler: Sampler[int] | None = None) -> DataLoader[Sample]:
         return DataLoader(
             samples,
-            batch_size=self.batch_size,
+            batch_size=self.images_per_batch(samples),
             sampler=sampler,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,

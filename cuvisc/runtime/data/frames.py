@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from cuvisc.runtime.data.coco import Coco
 from cuvisc.runtime.data.cu3s import Session
-from cuvisc.runtime.data.cube_files import CubeFile, CubeFileSamples, check_agreement, check_sizes
+from cuvisc.runtime.data.cube_file import CubeFile, check_agreement, check_sizes
+from cuvisc.runtime.data.cube_samples import CubeSamples, Region, common_dtype
 from cuvisc.runtime.data.datamodule import Sample
 from cuvisc.runtime.data.source import read_array
 from cuvisc.schema.diagnostics import did_you_mean
@@ -81,13 +82,13 @@ class NpzFrames(Frames):
         return file
 
 
-class LabelledFiles(CubeFileSamples):
+class LabelledFiles(CubeSamples):
     """Cube files whose mask, where they have none, is made from their labels."""
 
     def __init__(
         self, files: list[CubeFile], wavelengths: tuple[float, ...] | None, normal: Sequence[int]
     ) -> None:
-        super().__init__(files, "cube", {key: key for key in _TRUTH}, wavelengths)
+        super().__init__([Region.whole(file) for file in files], common_dtype(files), wavelengths)
         self._normal = normal
 
     def __getitem__(self, index: int) -> Sample:

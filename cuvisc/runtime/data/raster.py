@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 _EDGES_AT_ONCE = 1024
 
 
-def fill_polygon(covered: NDArray[np.bool_], polygon: Any) -> None:
-    """Add to [H,W] the pixels whose centre lies inside [x0, y0, x1, y1, ...], by the even-odd rule."""
-    vertices = _vertices(polygon)
+def fill_polygon(covered: NDArray[np.bool_], polygon: Any, corner: tuple[int, int] = (0, 0)) -> None:
+    """Add to [H,W] the pixels whose centre lies inside [x0, y0, x1, y1, ...], by the even-odd rule.
+
+    `corner` (x, y) is where in the image the first pixel of `covered` is.
+    """
+    vertices = _vertices(polygon) - corner
     height, width = covered.shape
     left, top = np.clip(np.floor(vertices.min(axis=0)), 0, (width, height)).astype(int)
     right, bottom = np.clip(np.ceil(vertices.max(axis=0)), 0, (width, height)).astype(int)

@@ -1,0 +1,110 @@
+"""How many pixels of every class training, validation and test have, counted from ground truth alone, and said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cuvisc.compiler.graph import TypedGraph
+from cuvisc.compiler.module import CompiledGraph
+from cuvisc.runtime.data.cube_samples import IGNORED, KnownRegions
+from cuvisc.runtime.data.datamodule import GraphDataModule, Stage
+from cuvisc.runtime.data.regions import STAGES
+from cuvisc.runtime.progress import bars_wanted, follow, log
+
+_SHOWN_CLASSES = 20
+_TRUTH = ("mask", "labels")
+
+
+@dataclass
+class Balance:
+    """Pixels: all, ignored ones, anomalies as losses see them (None where nothing says), those of every class."""
+
+    pixels: int = 0
+    ignored: int = 0
+    anomalies: int | None = None
+    classes: Counter[int] = field(default_factory=Counter)
+
+    def add(self, truth: Mapping[str, NDArray[Any]], module: CompiledGraph) -> None:
+        """Count the ground truth of some pixels, the labels mapped as the graph maps them."""
+        known = [truth[kind] for kind in _TRUTH if kind in truth]
+        if not known:
+            return
+        ignored = known[0] == IGNORED
+        self.pixels += known[0].size
+        self.ignored += int(np.count_nonzero(ignored))
+        if "labels" in truth:
+            values, counts = np.unique(truth["labels"][~ignored], return_counts=True)
+            self.classes.update(dict(zip(map(int, values), map(int, counts), strict=True)))
+        anomalous = _mapped(truth, module) if "labels" in truth else None
+        anomalous = known[0] > 0 if anomalous is None else anomalous > 0
+        self.anomalies = (self.anomalies or 0) + int(np.count_nonzero(anomalous & ~ignored))
+
+    @property
+    def normal(self) -> int:
+        """Pixels that are judged and no anomaly."""
+        return self.pixels - self.ignored - (self.anomalies or 0)
+
+    def words(self) -> str:
+        """One line for people."""
+        text = f"{self.pixels} pixels"
+        if self.anomalies is not None:
+            share = self.anomalies / max(self.pixels - self.ignored, 1)
+            text += f", {self.anomalies} anomalous ({share:.2%})"
+        if self.ignored:
+            text += f", {self.ignored} ignored"
+        if len(self.classes) > 1:
+            shown = [f"{label}: {count}" for label, count in sorted(self.classes.items())[:_SHOWN_CLASSES]]
+            text += f"; by class {', '.join(shown)}{', …' if len(self.classes) > _SHOWN_CLASSES else ''}"
+        return text
+
+
+def log_balance(datamodule: Any, graph: TypedGraph, module: CompiledGraph) -> None:
+    """Say how many pixels of every class each stage has, where that is known without reading cubes.
+
+    Warns of a loss that reads the mask where training has no anomaly, and of metrics where validation has none.
+    """
+    found = count_stages(datamodule, module)
+    for stage, balance in found.items():
+        log.info("%s: %s", stage, balance.words())
+    readers = [leaf for leaf in graph.leaves if leaf.kind == "loss" and "mask" in leaf.entry.get("needs", ())]
+    train = found.get("train")
+    if train is None or not readers:
+        return
+    if not train.anomalies:
+        names = ", ".join(f"`{leaf.id}`" for leaf in readers)
+        log.warning("training has no anomalous pixel, so %s can only learn that nothing is one", names)
+    elif any("pos_weight" in leaf.params for leaf in readers):
+        log.info(
+            "normal / anomalous is %.3g: a `pos_weight` of that balances the two",
+            train.normal / train.anomalies,
+        )
+
+
+def count_stages(datamodule: Any, module: CompiledGraph) -> dict[Stage, Balance]:
+    """The balance of every stage that has samples of its own with ground truth to be read without their cubes."""
+    found: dict[Stage, Balance] = {}
+    for stage in STAGES if isinstance(datamodule, GraphDataModule) else ():
+        samples = datamodule.samples(stage)
+        if not isinstance(samples, KnownRegions) or not any(region.file.truth for region in samples.regions):
+            continue
+        balance = found[stage] = Balance()
+        for index in follow(range(len(samples.regions)), f"Reading ground truth of {stage}", bars_wanted()):
+            balance.add(samples.truth(index), module)
+    return found
+
+
+def _mapped(truth: Mapping[str, NDArray[Any]], module: CompiledGraph) -> NDArray[Any] | None:
+    """What the last node that maps labels makes of them, None without one."""
+    mapped = None
+    labels = torch.from_numpy(truth["labels"].astype(np.int64))
+    for node in module.graph.nodes:
+        made = module.node(node.id).map_labels(labels)
+        mapped = mapped if made is None else made
+    return None if mapped is None else np.asarray(mapped.numpy())
