@@ -85,7 +85,7 @@ def histogram(
     Scores are without NaN; infinite ones are left out. Nothing where no score is left.
     """
     groups = {"normal": normal} | ({} if anomalous is None else {"anomalous": anomalous})
-    kept = {name: scores[np.isfinite(scores)] for name, scores in groups.items()}
+    kept = {name: _finite(scores) for name, scores in groups.items()}
     values = np.concatenate(list(kept.values()))
     if not values.size:
         return {}
@@ -93,3 +93,9 @@ def histogram(
     beyond = [np.count_nonzero(values < edges[0]), np.count_nonzero(values > edges[-1])]
     counts = {name: np.histogram(scores, edges)[0] for name, scores in kept.items()}
     return {"edges": edges, **counts, "beyond": np.array(beyond)}
+
+
+def _finite(values: NDArray[Any]) -> NDArray[Any]:
+    """The finite values; those given, not a copy, where that is all of them."""
+    known = np.isfinite(values)
+    return values if known.all() else values[known]

@@ -1,7 +1,7 @@
 """An artifact and cubes with masks to scores ranked and decisions counted: of every file, and of all together.
 
-Files are run block by block. What stays of them is one score a pixel, in the model's float32: 4 bytes, and as many
-again while files are put together. With that, every area and every threshold is exact. Never torch.
+Files are run block by block. What stays of a pixel is its score, in the model's float32: 4 bytes, 2 more for the mask of
+the file that is read, and 4 more while files are put together. With that, areas and thresholds are exact. Never torch.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Evaluator:
         with CubeSource.open(path, key) as opened:
             positive = self._read_mask(path, opened).reshape(opened.shape[:3])
             source, doubt = match_bands(self.predictor.manifest, opened, **self._match)
-            collected = _Collected(self, source)
+            collected = _Collected(self, source, int(np.count_nonzero(positive)))
             for block, spectra, outputs in self.predictor.run(source, self.thresholds):
                 where = positive[block.image, block.top : block.bottom, block.left : block.right]
                 collected.take(spectra, outputs, where)
@@ -135,13 +135,14 @@ class Evaluator:
 class _Collected:
     """The pixels of one file, block by block."""
 
-    def __init__(self, evaluator: Evaluator, source: CubeSource) -> None:
+    def __init__(self, evaluator: Evaluator, source: CubeSource, anomalies: int) -> None:
         self._name = source.name
         self._scores = evaluator.scores.name if evaluator.scores else None
         self._decisions = evaluator.decisions.name if evaluator.decisions else None
         self._nodata = stored_nodata(source.facts.nodata, source.dtype)
-        self._positives: list[NDArray[Any]] = []
-        self._negatives: list[NDArray[Any]] = []
+        # Made at once: put together from blocks, scores would take twice the memory.
+        sizes = (anomalies, source.pixels - anomalies) if self._scores else (0, 0)
+        self._positives, self._negatives = (np.empty(size, np.float32) for size in sizes)
         self._confusion = Confusion(0, 0, 0, 0)
         self._lowest, self._highest = np.inf, -np.inf
         self._pixels = self._anomalies = self._empty = self._broken = 0
@@ -156,12 +157,13 @@ class _Collected:
         self._empty += int(np.count_nonzero(empty))
         self._broken += int(np.count_nonzero(broken & ~empty))
         truth = positive[known]
-        self._pixels += truth.size
-        self._anomalies += int(np.count_nonzero(truth))
+        anomalies, before = int(np.count_nonzero(truth)), self._pixels - self._anomalies
         ranked = scores[known] if scores is not None else None
         if ranked is not None:
-            self._positives.append(ranked[truth])
-            self._negatives.append(ranked[~truth])
+            self._positives[self._anomalies : self._anomalies + anomalies] = ranked[truth]
+            self._negatives[before : before + truth.size - anomalies] = ranked[~truth]
+        self._pixels += truth.size
+        self._anomalies += anomalies
         if self._decisions is None:
             return
         decided = _one_band(self._decisions, outputs[self._decisions])[known] > 0
@@ -180,9 +182,8 @@ class _Collected:
             )
         ranking = None
         if self._scores is not None:
-            positives, negatives = np.concatenate(self._positives), np.concatenate(self._negatives)
-            self._positives.clear()
-            self._negatives.clear()
+            positives = self._positives[: self._anomalies]
+            negatives = self._negatives[: self._pixels - self._anomalies]
             positives.sort()
             negatives.sort()
             ranking = Ranking(positives, negatives)
