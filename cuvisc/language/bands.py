@@ -1,0 +1,27 @@
+"""How many bands data has, as a declaration says it: a number, or the header of the first of the files that a parameter
+names. Pure Python; imports nothing of cuvisc.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FirstFile:
+    """As many bands as the first file has: ``FirstFile("train", folder="data_dir", array="cube_key")``.
+
+    The arguments are names of parameters: ``files`` holds a file, a glob pattern or a list of them, ``folder`` what they
+    are relative to, ``array`` which array of a file is meant where it holds several.
+    """
+
+    files: str
+    folder: str
+    array: str
+
+
+def bands_to_json(bands: int | FirstFile | None) -> int | dict[str, str] | None:
+    """JSON form of a declared number of bands."""
+    if isinstance(bands, FirstFile):
+        return {"files": bands.files, "folder": bands.folder, "array": bands.array}
+    return bands
