@@ -10,7 +10,9 @@ from cuvisc.schema.errors import SpecError
 
 if TYPE_CHECKING:
     from cuvisc.compiler.graph import TypedGraph
+    from cuvisc.compiler.sizes import Size
     from cuvisc.schema.diagnostics import Diagnostics
+    from cuvisc.schema.spec import Spec
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -48,8 +50,18 @@ def check_file(path: Path, overrides: Sequence[str] = ()) -> tuple[TypedGraph | 
         return None, diagnostics
     from cuvisc.compiler.check import check_graph
 
-    graph = check_graph(spec, load(), diagnostics)
+    graph = check_graph(spec, load(), diagnostics, channels=_bands(spec, diagnostics))
     return (None if diagnostics.has_errors else graph), diagnostics
+
+
+def _bands(spec: Spec, diagnostics: Diagnostics) -> Size | None:
+    """The number of bands by the header of the first file, where the spec's data is files."""
+    if spec.datamodule is None:
+        return None
+    from cuvisc.runtime.data.first_bands import look_at_bands
+    from cuvisc.schema.catalogue import load
+
+    return look_at_bands(spec, load(), diagnostics)
 
 
 def compile_file(path: Path, overrides: Sequence[str] = ()) -> tuple[TypedGraph, Diagnostics]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cuvisc.compiler.attach import attach_leaves
+from cuvisc.compiler.bands import declared_bands
 from cuvisc.compiler.expectations import check_expectations
 from cuvisc.compiler.graph import INPUT, TypedGraph
 from cuvisc.compiler.infer import Inference
 from cuvisc.compiler.references import References
 from cuvisc.compiler.remarks import check_targets, check_use
+from cuvisc.compiler.sizes import Size
 from cuvisc.compiler.wiring import wire
 from cuvisc.schema.catalogue import Catalogue
 from cuvisc.schema.diagnostics import Diagnostics
@@ -26,13 +28,13 @@ def check_graph(
     catalogue: Catalogue,
     diagnostics: Diagnostics,
     *,
-    channels: int | None = None,
+    channels: Size | None = None,
     targets: Iterable[str] = (),
 ) -> TypedGraph | None:
     """The graph that a spec means, None when it means none; findings are added to `diagnostics`.
 
     Of a spec with doubtful entries (`read_spec`) everything else is checked, and there is no graph.
-    `channels` is the number of bands as the data has it, used where `graph.input.channels` says nothing. What a target
+    `channels` is the number of bands as the data has it; without it, as the data module declares it. What a target
     in `targets` cannot express is an error; what another target cannot express is a warning.
     """
     own = Diagnostics(diagnostics.sources)
@@ -43,11 +45,11 @@ def check_graph(
 
 
 def _check(
-    spec: Spec, catalogue: Catalogue, diagnostics: Diagnostics, channels: int | None, targets: Iterable[str]
+    spec: Spec, catalogue: Catalogue, diagnostics: Diagnostics, channels: Size | None, targets: Iterable[str]
 ) -> TypedGraph | None:
     references = References(spec, catalogue, diagnostics)
     wiring = wire(references)
-    inference = Inference(references, wiring, channels)
+    inference = Inference(references, wiring, channels or declared_bands(spec, catalogue))
     inference.run()
     leaves = tuple(attach_leaves(inference))
     if diagnostics.has_errors or spec.doubtful:

@@ -20,7 +20,7 @@ from cuvisc.schema.spec import NodeSpec
 class Inference:
     """What is known of every value of a graph; `run` finds it out."""
 
-    def __init__(self, references: References, wiring: Wiring, channels: int | None = None) -> None:
+    def __init__(self, references: References, wiring: Wiring, channels: Size | None = None) -> None:
         self.references = references
         self.wiring = wiring
         self.sizes = Sizes()
@@ -29,15 +29,35 @@ class Inference:
         self.uses: dict[str, Use] = {}
         self._inputs: dict[str, dict[str, Value]] = {}
 
-    def _input(self, channels: int | None) -> Value:
-        spec = self.references.spec
-        bands = self.sizes.fresh("C")
-        if spec.graph.channels is not None:
-            span = spec.document.value_span(("graph", "input", "channels"))
-            bands = Size(spec.graph.channels, Origin("`graph.input.channels`", span))
-        elif channels is not None:
-            bands = Size(channels, Origin("the data"))
+    def _input(self, channels: Size | None) -> Value:
+        bands = self._said() or channels or self.sizes.fresh("C")
+        if channels is not None and bands.value != channels.value:
+            self._contradict(bands, channels)
+            bands = self.sizes.fresh("C")
         return Value("float32", (*(Size(dim) for dim in IMAGE_DIMS), bands))
+
+    def _said(self) -> Size | None:
+        """The number of bands as the graph says it."""
+        spec = self.references.spec
+        if spec.graph.channels is None:
+            return None
+        span = spec.document.value_span(("graph", "input", "channels"))
+        return Size(spec.graph.channels, Origin("`graph.input.channels`", span))
+
+    def _contradict(self, said: Size, data: Size) -> None:
+        assert said.origin is not None
+        notes = (
+            ((data.origin.span, f"the {data.value} comes from {data.origin.name}"),)
+            if data.origin is not None and data.origin.span is not None
+            else ()
+        )
+        self.references.diagnostics.error(
+            "E502",
+            f"`graph.input.channels` is {said.value}, but the data has {data.value} bands",
+            said.origin.span,
+            label=f"write {data.value}, or leave it out",
+            notes=notes,
+        )
 
     def run(self) -> None:
         """Type every node that can be typed; report what cannot."""

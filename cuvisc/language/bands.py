@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class FirstFile:
     """As many bands as the first file has: ``FirstFile("train", folder="data_dir", array="cube_key")``.
 
-    The arguments are names of parameters: ``files`` holds a file, a glob pattern or a list of them, ``folder`` what they
-    are relative to, ``array`` which array of a file is meant where it holds several.
+    The arguments are names of parameters: ``files`` holds a file, a glob pattern or a list of them, ``folder`` what
+    they are relative to, ``array`` which array of a file is meant where it holds several.
     """
 
     files: str

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
+from .bands import bands_to_json
 from .choose import Choose, choice_to_json
 from .declare import Declared, Parameter, Port
 from .leaf import LeafNode
@@ -140,6 +141,7 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
     if cls.kind == "datamodule":
         gives = getattr(cls, "gives", None)
         facts["gives"] = None if gives is None else list(gives)
+        facts["channels"] = choice_to_json(getattr(cls, "channels", None), bands_to_json)
     return facts
 
 

@@ -229,7 +229,9 @@ CODES: Mapping[str, Code] = {
     "E501": Code("data not found", "The data that the spec names is not where it says."),
     "E502": Code(
         "data does not fit the graph",
-        "The data has another number of bands, or another dtype, than declared.",
+        "The data has another number of bands, or another dtype, than declared. `validate` knows the bands of a "
+        "data module that declares them, else from the header of the first file.",
+        "graph: {input: {channels: 61}}   # and `datamodule: {type: IndianPines}`, which has 200",
     ),
     "W106": Code(
         "package of types left out",
@@ -272,6 +274,12 @@ CODES: Mapping[str, Code] = {
         "The same value stands more than once among the parents that are joined along the bands. Repeated bands "
         "tell nothing new and make every covariance singular.",
         "rx: {type: RXGlobal, parent: [normalizer, normalizer]}",
+    ),
+    "W501": Code(
+        "data not seen",
+        "The first file of the data is not there, or its header cannot be read, so that nothing can be checked "
+        "against its number of bands. The data may lie on another machine; training will look for it again.",
+        'datamodule: {type: CubeFiles, train: "*.npz", data_dir: ./data}   # an empty folder',
     ),
     "W401": Code(
         "target cannot express this", "The graph trains, but `cuvisc export` will refuse this target."

@@ -13,6 +13,7 @@ from small_language import SMALL, checked, findings, read_spec, says
 
 import cuvisc.compiler
 from cuvisc.compiler.check import check_graph
+from cuvisc.compiler.sizes import Size
 from cuvisc.schema.codes import CODES
 
 
@@ -351,10 +352,22 @@ def test_types_flow_through_the_graph() -> None:
 
 
 def test_the_data_may_say_how_many_bands_there_are() -> None:
-    """`channels` of the call is used where the spec says nothing, and not where it does."""
+    """`channels` of the call is used where the spec says nothing."""
     text = "nodes: {rx: {type: RX}}"
-    assert str(checked(text, channels=200).input) == "float32[B,H,W,200]"
-    assert str(checked("graph: {input: {channels: 61}}\n" + text, channels=200).input) == "float32[B,H,W,61]"
+    assert str(checked(text, channels=Size(200)).input) == "float32[B,H,W,200]"
+
+
+def test_the_data_may_contradict_the_spec() -> None:
+    text = """
+        graph: {input: {channels: 61}}
+        nodes: {rx: {type: RX}}
+    """
+    assert findings(text, channels=Size(200)) == says("""
+        graph.yaml:1:27: error[E502]: `graph.input.channels` is 61, but the data has 200 bands
+            1 | graph: {input: {channels: 61}}
+              |                           ^^ write 200, or leave it out
+        1 error
+    """)
 
 
 def test_an_unknown_size_takes_the_first_number_it_meets() -> None:

@@ -96,7 +96,8 @@ def pages() -> Iterator[tuple[Path, str]]:
             lines += [f"## {case.title}", ""]
             for name, text in case.files.items():
                 comment = f"# {name}\n" if len(case.files) > 1 else ""
-                lines += ["```yaml", f"{comment}{text}".rstrip("\n"), "```", ""]
+                language = "yaml" if name.endswith(".yaml") else "text"
+                lines += [f"```{language}", f"{comment}{text}".rstrip("\n"), "```", ""]
             lines += ["```text", f"$ {case.command}", case.answer.rstrip("\n"), "```", ""]
         yield PAGES / f"{stage}.md", "\n".join(lines)
     yield PAGES / "README.md", "\n".join(_index(index))

@@ -78,6 +78,12 @@ def test_front_end_verbs_import_nothing_heavy(verb: list[str], tmp_path: Path) -
     assert heavy(imported(run(*verb), tmp_path)) == set()
 
 
+def test_a_look_at_the_data_imports_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(f"{SPEC}datamodule: {{type: CubeFiles, train: '*.hdr'}}\n")
+    (tmp_path / "a.hdr").write_text("ENVI\nsamples = 3\nlines = 3\nbands = 5\n")
+    assert heavy(imported(run("validate", "s.yaml"), tmp_path)) == set()
+
+
 def test_hydra_comes_with_overrides_alone(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(SPEC)
     assert heavy(imported(run("validate", "s.yaml", "nodes.rx.eps=1e-3"), tmp_path)) == {"hydra", "omegaconf"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
+from cuvisc.language.choose import Choose
 from cuvisc.language.declare import Param
 from cuvisc.runtime.data.datamodule import GraphDataModule, Sample, Stage
 from cuvisc.runtime.data.scenes import Scene, indian_pines
@@ -21,6 +22,7 @@ class IndianPines(GraphDataModule):
     """
 
     gives = ("mask", "labels")
+    channels = Choose("data_dir", {None: 200}, otherwise=None)
     data_dir: str | None = Param(
         None,
         "folder with Indian_pines_corrected.npy and Indian_pines_gt.npy; else the tensorly package's copy",

@@ -33,6 +33,7 @@ class LentilsAnomaly(GraphDataModule):
 
     aliases = ("cuvis_ai.data.lentils_anomaly.LentilsAnomaly",)
     gives = ("mask", "labels")
+    channels = BANDS
     data_dir: str = Param("./data/Lentils", "folder with the frames")
     train_ids: list[int] | None = Param(None, "frames to train on; null: those that no other list names")
     val_ids: list[int] | None = Param(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cuvisc.runtime.data import envi_fields as fields
 from cuvisc.runtime.data import envi_header as envi
 from cuvisc.runtime.data.arrays import Opened
 from cuvisc.runtime.data.band_axis import BandFacts
@@ -39,14 +40,14 @@ def open_cube(path: Path, key: str | None) -> Opened:
         raise DataError(
             f"{path} has no ENVI header beside it: neither {path.stem}.hdr nor {path.name}.hdr is there"
         )
-    header = envi.read_header(header_path)
-    sizes = {name: envi.whole(header, name, header_path, 1) for name in ("lines", "samples", "bands")}
+    header = fields.read_header(header_path)
+    sizes = {name: fields.whole(header, name, header_path, 1) for name in ("lines", "samples", "bands")}
     dtype = envi.dtype_of(header, header_path)
-    offset = envi.whole(header, "header offset", header_path, 0)
-    interleave = (envi.text(header, "interleave") or "").lower()
+    offset = fields.whole(header, "header offset", header_path, 0)
+    interleave = (fields.text(header, "interleave") or "").lower()
     if interleave not in _STORED:
         raise DataError(f"{header_path}: `interleave = {interleave}`; it is bsq, bil or bip")
-    if envi.text(header, "file compression") not in (None, "0"):
+    if fields.text(header, "file compression") not in (None, "0"):
         raise DataError(f"{header_path}: the data are compressed, which is not read; save them uncompressed")
     names, axes = _STORED[interleave]
     stored = tuple(sizes[name] for name in names)
@@ -57,17 +58,19 @@ def open_cube(path: Path, key: str | None) -> Opened:
     return Opened(facts, RawFile(data.open("rb", buffering=0), str(data), offset, dtype, stored, axes))
 
 
-def _facts(header: envi.Header, path: Path, sizes: dict[str, int], dtype: np.dtype[Any]) -> CubeFacts:
+def _facts(header: fields.Header, path: Path, sizes: dict[str, int], dtype: np.dtype[Any]) -> CubeFacts:
     bands = sizes["bands"]
     known = BandFacts(str(path), bands)
     known.warnings += envi.assumptions(header, path, dtype)
-    units = envi.text(header, "wavelength units")
-    centers = known.nanometres(envi.items(header, "wavelength"), units, "wavelengths")
+    units = fields.text(header, "wavelength units")
+    centers = known.nanometres(fields.items(header, "wavelength"), units, "wavelengths")
     widths = None
     if centers is not None:
-        micrometres = not units and centers != known.numbers(envi.items(header, "wavelength"), "wavelengths")
-        widths = known.nanometres(envi.items(header, "fwhm"), "um" if micrometres else units, "fwhm")
-    good = known.numbers(envi.items(header, "bbl"), "bbl")
+        micrometres = not units and centers != known.numbers(
+            fields.items(header, "wavelength"), "wavelengths"
+        )
+        widths = known.nanometres(fields.items(header, "fwhm"), "um" if micrometres else units, "fwhm")
+    good = known.numbers(fields.items(header, "bbl"), "bbl")
     return CubeFacts(
         "envi",
         (sizes["lines"], sizes["samples"], bands),
@@ -75,19 +78,19 @@ def _facts(header: envi.Header, path: Path, sizes: dict[str, int], dtype: np.dty
         wavelengths=centers,
         fwhm=widths,
         good_bands=None if good is None else tuple(value == 1 for value in good),
-        band_names=known.names(envi.items(header, "band names"), "band names"),
+        band_names=known.names(fields.items(header, "band names"), "band names"),
         default_bands=_default_bands(header, bands),
-        nodata=envi.number(header, "data ignore value"),
-        scale=envi.number(header, "reflectance scale factor") or None,
+        nodata=fields.number(header, "data ignore value"),
+        scale=fields.number(header, "reflectance scale factor") or None,
         georeference=envi.georeference(header),
-        description=envi.text(header, "description"),
+        description=fields.text(header, "description"),
         header=MappingProxyType(header),
         warnings=tuple(known.warnings),
     )
 
 
-def _default_bands(header: envi.Header, bands: int) -> tuple[int, ...] | None:
-    listed = envi.items(header, "default bands") or []
+def _default_bands(header: fields.Header, bands: int) -> tuple[int, ...] | None:
+    listed = fields.items(header, "default bands") or []
     chosen = tuple(int(item) - 1 for item in listed if item.isdigit())
     return chosen if len(chosen) == 3 and all(0 <= band < bands for band in chosen) else None
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cuvisc.runtime.data.envi_header import TYPE_CODES, write_header
+from cuvisc.runtime.data.envi_fields import write_header
+from cuvisc.runtime.data.envi_header import TYPE_CODES
 from cuvisc.runtime.data.facts import CubeFacts, Georeference
 from cuvisc.runtime.data.readers.envi import SUFFIXES as SUFFIXES
 from cuvisc.runtime.data.source import Block

@@ -1,0 +1,111 @@
+"""How many bands a spec's data has, by the header of its first file: what can be checked before anything is read.
+
+Never torch; NumPy only where a format's reader needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from itertools import islice
+from pathlib import Path
+
+from cuvisc.compiler.bands import data_use
+from cuvisc.compiler.declared import Use
+from cuvisc.compiler.sizes import Origin, Size
+from cuvisc.runtime.data.header_bands import ENVI_DATA, bands_in_header
+from cuvisc.schema.catalogue import Catalogue
+from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
+from cuvisc.schema.errors import DataError
+from cuvisc.schema.spec import Spec
+
+_MOST_ENTRIES = 10_000
+_WILD = re.compile(r"[*?\[]")
+_TRUTH = re.compile(r"_(mask|labels?)$")
+_NO_CUBES = (".png", ".jpg", ".jpeg", ".json", ".txt", ".csv", ".xml")
+
+
+def look_at_bands(spec: Spec, catalogue: Catalogue, diagnostics: Diagnostics) -> Size | None:
+    """The bands of the first file, where the data module takes them from its files; None where that cannot be told.
+
+    A file that is not there or cannot be read is a warning: the data may lie on another machine. Patterns through
+    several folders are not followed. What stands in the environment is shown in no message.
+    """
+    use = data_use(spec, catalogue)
+    declared = use.fact("channels") if use is not None else None
+    if use is None or not isinstance(declared, Mapping):
+        return None
+    return _Look(spec, use, declared, diagnostics).bands()
+
+
+class _Look:
+    def __init__(self, spec: Spec, use: Use, declared: Mapping[str, str], diagnostics: Diagnostics) -> None:
+        self.spec, self.use, self.diagnostics = spec, use, diagnostics
+        self.files, self.folder, self.array = (declared[name] for name in ("files", "folder", "array"))
+        self.name = f"`datamodule.{self.files}`"
+
+    def bands(self) -> Size | None:
+        named = self.use.params.get(self.files)
+        pattern = named[0] if isinstance(named, (list, tuple)) and named else named
+        folder, array = self.use.params.get(self.folder), self.use.params.get(self.array)
+        if not isinstance(pattern, str) or not isinstance(folder, str):
+            return None
+        pattern, _, inside = pattern.partition("::")
+        if _WILD.search(str(Path(folder, pattern).parent)):
+            return None
+        try:
+            path = first_file(Path(folder, pattern))
+            if path is None:
+                self.warn(f"{self.name} finds no file: {self.written()}", self.similar(Path(folder, pattern)))
+                return None
+            count = bands_in_header(path, inside or (array if isinstance(array, str) else None))
+        except (DataError, OSError, ValueError):
+            self.warn(
+                f"the first file of {self.name} cannot be read as a cube", "`cuvisc inspect FILE` says why"
+            )
+            return None
+        return Size(count, Origin(f"the first file of {self.name}", self.use.param_span(self.files)))
+
+    def warn(self, fact: str, help: str) -> None:
+        self.diagnostics.warning("W501", fact, self.use.param_span(self.files), help=help)
+
+    def written(self) -> str:
+        """Pattern and folder as the spec spells them."""
+        return f"no `{self.spelled(self.files)}` in `{self.spelled(self.folder)}`"
+
+    def spelled(self, parameter: str) -> object:
+        found = self.spec.document.find(("datamodule", parameter))
+        if found is None:
+            return self.use.params[parameter]
+        return found.value[0].value if isinstance(found.value, list) else found.value
+
+    def similar(self, path: Path) -> str:
+        names = [entry.name for entry in _entries(path.parent)]
+        relative = f"`{self.folder}` is relative to the folder that the command is run in"
+        return did_you_mean(path.name, names) or relative
+
+
+def first_file(path: Path) -> Path | None:
+    """The first of the cubes that a path or a pattern of file names means, None where there is none."""
+    if not _WILD.search(path.name):
+        return path if path.is_file() else None
+    found = sorted(
+        entry.name
+        for entry in _entries(path.parent)
+        if fnmatch(entry.name, path.name) and not entry.name.startswith(".") and entry.is_file()
+    )
+    cubes = [name for name in found if Path(name).suffix.lower() not in _NO_CUBES]
+    cubes = [name for name in cubes if not _TRUTH.search(Path(name).stem)] or cubes
+    headers = [name for name in cubes if Path(name).suffix.lower() not in ENVI_DATA] or cubes
+    return path.with_name(headers[0]) if headers else None
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What a folder holds; so many entries that no folder keeps the user waiting."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(islice(entries, _MOST_ENTRIES))
+    except (OSError, ValueError):
+        return []
