@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +20,9 @@ from .component_metrics import explained_shares, spectra_sums
 from .parent import state
 
 MARKERS = "o^sDvP*X"
+_COLUMNS, _ROW = 4, 0.26
+_WIDTH, _HEIGHT = 8.0, 6.4
+"""Inches of the figure without its legend."""
 
 
 class PCAVisualization(VisualizationNode):
@@ -72,15 +75,14 @@ class PCAVisualization(VisualizationNode):
             if len(chosen) < len(everything)
             else "all pixels"
         )
-        figure = canvas.new_figure(
-            8, 6.8, f"principal components of {count} ({canvas.occasion(stage, step)})"
-        )
+        title = f"principal components of {count} ({canvas.occasion(stage, step)})"
+        figure, plot, below = _with_room_below(title, 0 if labels is None else len(np.unique(labels)))
         places = [scores[:, k] for k in range(shown)] + ([_ranks(scores[:, 0])] if shown == 1 else [])
-        axes = figure.add_subplot(projection="3d" if len(places) == 3 else None)
+        axes = plot.add_subplot(projection="3d" if len(places) == 3 else None)
         if labels is None:
-            _draw_distances(figure, axes, places, distances)
+            _draw_distances(plot, axes, places, distances)
         else:
-            _draw_classes(figure, axes, places, labels, words)
+            _draw_classes(below, axes, places, labels, words)
         _name_axes(axes, shown, ratio)
         data = {
             "scores": scores,
@@ -123,13 +125,23 @@ def choose_pixels(count: int, labels: NDArray[Any] | None, limit: int) -> NDArra
     return np.sort(np.concatenate([kept, rest]))
 
 
+def _with_room_below(title: str, classes: int) -> tuple[Figure, FigureBase, FigureBase]:
+    """A figure and its parts for the points and for a legend, which has room of its own: points never lie under it."""
+    rows = _ROW * (1 - -classes // _COLUMNS) - 0.1
+    figure = canvas.new_figure(_WIDTH, _HEIGHT + rows, title)
+    if not classes:
+        return figure, figure, figure
+    parts: Any = figure.subfigures(2, 1, height_ratios=[_HEIGHT, rows])
+    return figure, parts[0], parts[1]
+
+
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of the values below each value."""
     return np.asarray(values.argsort().argsort() / len(values))
 
 
 def _draw_distances(
-    figure: Figure, axes: Axes, places: list[NDArray[np.float64]], distances: NDArray[np.float64]
+    figure: FigureBase, axes: Axes, places: list[NDArray[np.float64]], distances: NDArray[np.float64]
 ) -> None:
     order = np.argsort(distances)
     style: dict[str, Any] = {
@@ -146,7 +158,7 @@ def _draw_distances(
 
 
 def _draw_classes(
-    figure: Figure,
+    figure: FigureBase,
     axes: Axes,
     places: list[NDArray[np.float64]],
     labels: NDArray[np.int64],
@@ -168,8 +180,8 @@ def _draw_classes(
         marks[name] = axes.scatter(*(place[of_class] for place in places), **style)
     figure.legend(
         handles=[marks[name] for name in sorted(marks)],
-        loc="outside lower center",
-        ncols=4,
+        loc="center",
+        ncols=_COLUMNS,
         fontsize=canvas.SMALL,
         markerscale=1.4,
         frameon=False,
@@ -198,6 +210,8 @@ def _name_axes(axes: Axes, shown: int, ratio: NDArray[np.float64] | None) -> Non
         for direction, name in zip(("x", "y", "z"), names, strict=True):
             getattr(axes, f"set_{direction}label")(name, labelpad=12)
             axes.tick_params(axis=direction, labelsize=canvas.SMALL - 1)  # type: ignore[arg-type]
+        # The layout does not know the names of these axes; without room they would run into each other.
+        axes.set_box_aspect((4, 4, 3), zoom=0.97)  # type: ignore[arg-type, call-arg]
     else:
         axes.grid(color="#ececec")
         axes.set_axisbelow(True)

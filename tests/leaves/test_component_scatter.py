@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.legend import Legend
 from parents import pca
 from rendering import is_drawn, texts
 
@@ -80,3 +82,18 @@ def test_no_finite_pixel():
     found = leaf.draw(torch.full((1, 2, 2, 2), torch.nan), {}, 0, "val")
     assert found["data"] == {}
     assert "no finite component scores" in texts(found["figure"])
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("classes", [2, 17])
+def test_the_legend_lies_on_nothing(dimensions, classes):
+    labels = torch.tensor(RNG.integers(0, classes, (2, 20, 30)))
+    spectra = {"labels": labels, "parent_input": torch.tensor(SPECTRA)}
+    figure, _ = drawn(3, spectra, dimensions=dimensions)
+    FigureCanvasAgg(figure).draw()
+    (legend,) = figure.findobj(Legend)
+    axes = figure.axes[0]
+    names = [axis.label.get_window_extent() for axis in (axes.xaxis, axes.yaxis)]
+    top = legend.get_window_extent().y1
+    assert legend.get_window_extent().y0 >= 0
+    assert min(box.y0 for box in (axes.get_window_extent(), *names)) >= top
