@@ -7,15 +7,17 @@ the same bits however the image is cut. A graph that looks at whole images is ru
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.artifact import MODEL, Artifact, Manifest, ThresholdFacts
 from cuvisc.runtime.data.source import Block, CubeSource
+from cuvisc.runtime.lanes import group_of, read_ahead
 from cuvisc.runtime.onnx_scan import ELEMENT_TYPES, MalformedModel, has_external_data, input_dtype_offset
 from cuvisc.runtime.session import choose_device, open_session, run_session
 from cuvisc.schema.diagnostics import did_you_mean
@@ -46,6 +48,18 @@ class Prediction(Outputs):
         from cuvisc.runtime.notebook.prediction_view import prediction_html
 
         return prediction_html(self, self.units)
+
+
+class Part(NamedTuple):
+    """A block of a cube: its spectra [rows,columns,C], which of them are `broken`, and the outputs [1,rows,columns,K].
+
+    A spectrum with a NaN or infinite band is broken: its outputs are NaN, and nothing is decided for it.
+    """
+
+    block: Block
+    spectra: NDArray[Any]
+    broken: NDArray[np.bool_]
+    outputs: Outputs
 
 
 class Predictor:
@@ -122,15 +136,34 @@ class Predictor:
         self, source: CubeSource, thresholds: Mapping[str, float] | None = None
     ) -> Iterator[tuple[Block, NDArray[Any], Outputs]]:
         """Each block of the cube, its spectra [rows,columns,C] and the outputs there, in C order of the pixels."""
+        for part in self.parts(source, thresholds):
+            yield part.block, part.spectra, part.outputs
+
+    def parts(
+        self, source: CubeSource, thresholds: Mapping[str, float] | None = None, *, ahead: bool = False
+    ) -> Generator[Part, None, None]:
+        """Each block of the cube with its outputs, in C order of the pixels.
+
+        With `ahead` a file is read on another thread while blocks before are run; it is closed after this generator.
+        """
         self._check_bands(source)
         dtype = source.dtype.name if source.dtype.name in ELEMENT_TYPES else "float32"
         self._open(dtype)
         feeds = self._threshold_feeds(thresholds or {})
-        for block, spectra in source.blocks(self._block_pixels(source)):
-            values = self._infer(_without_infinities(spectra.astype(dtype, copy=False)), feeds)
-            yield block, spectra, dict(zip(self._returned, values, strict=True))
+        blocks = source.blocks(self._block_pixels(source))
+        with ExitStack() as stack:
+            if ahead and self.manifest.pixelwise and not source.in_memory:
+                blocks = stack.enter_context(closing(read_ahead(blocks, self.group(source))))
+            for block, spectra in blocks:
+                given = spectra.astype(dtype, copy=False)
+                broken = find_non_finite(given)
+                yield Part(block, spectra, broken, self._infer(_without(given, broken), feeds))
 
-    def _infer(self, spectra: NDArray[Any], feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    def group(self, source: CubeSource) -> int:
+        """How many blocks of a cube should change hands between threads together."""
+        return group_of(self._block_pixels(source) * source.shape[3] * source.dtype.itemsize)
+
+    def _infer(self, spectra: NDArray[Any], feeds: dict[str, NDArray[Any]]) -> Outputs:
         """Outputs [1,rows,columns,K] of spectra [rows,columns,C]."""
         rows, columns, bands = spectra.shape
         surplus = -(rows * columns) % _GROUP if self.manifest.pixelwise else 0
@@ -142,7 +175,7 @@ class Predictor:
         values = run_session(self._session, feeds)
         if surplus:
             values = [value[:, :, : rows * columns].reshape(1, rows, columns, -1) for value in values]
-        return values
+        return dict(zip(self._returned, values, strict=True))
 
     def _load(self) -> bytes:
         model, path = self.artifact.read(MODEL), self.artifact.folder / MODEL
@@ -222,9 +255,8 @@ class Predictor:
         )
 
 
-def _without_infinities(spectra: NDArray[Any]) -> NDArray[Any]:
-    """Spectra with an infinite band as not a number, so that no infinity is ever decided for."""
-    broken = find_non_finite(spectra)
+def _without(spectra: NDArray[Any], broken: NDArray[np.bool_]) -> NDArray[Any]:
+    """Broken spectra as not a number in any band, so that no infinity is ever decided for."""
     if not broken.any():
         return spectra
     with np.errstate(invalid="ignore"):

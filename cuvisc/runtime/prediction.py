@@ -1,10 +1,13 @@
-"""A cube file to files of outputs: reads, runs and writes block by block. Never torch, lightning or onnx."""
+"""A cube file to files of outputs, block by block, reading, running and writing at the same time.
+
+Never torch, lightning or onnx.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,8 @@ from cuvisc.runtime.data.nodata import find_missing, stored_nodata
 from cuvisc.runtime.data.resampling import Resampled
 from cuvisc.runtime.data.source import CubeSource
 from cuvisc.runtime.data.writers.naming import files_of, format_of
-from cuvisc.runtime.inference import Predictor, find_non_finite
+from cuvisc.runtime.inference import Part, Predictor
+from cuvisc.runtime.lanes import WriteBehind
 from cuvisc.runtime.output_files import OutputFiles
 from cuvisc.schema.errors import SpecError
 
@@ -66,14 +70,12 @@ def predict_file(
 ) -> Summary:
     """Write every output of the cube to the files that `output` names, all or none.
 
-    The suffix says the format, `writers.naming` the files. `progress` is told the number of pixels of each finished
-    block.
+    The suffix says the format, `writers.naming` the files. `progress` is told the number of pixels of each block
+    that was run.
     """
     format_of(output)
     _keep_input(output, source, predictor.output_names)
     started = time.perf_counter()
-    nodata = stored_nodata(source.facts.nodata, source.dtype)
-    non_finite = without = partly = 0
     with ExitStack() as stack:
         files = files_of(output, predictor.output_names)
         targets = dict.fromkeys(path for paths in files.values() for path in paths)
@@ -82,17 +84,14 @@ def predict_file(
         writer = stack.enter_context(
             OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source))
         )
-        for block, spectra, values in predictor.run(source, thresholds):
-            missing = find_missing(spectra, nodata)
-            broken = find_non_finite(spectra)
-            holes = np.zeros_like(broken)
-            if missing is not None:
-                holes = missing.whole
-                partly += 0 if nodata != nodata else missing.partly
-            non_finite += int(np.count_nonzero(broken & ~holes))
-            without += int(np.count_nonzero(holes))
-            writer.put(block, values, holes, broken)
-            progress(block.pixels)
+        written = _Written(writer, stored_nodata(source.facts.nodata, source.dtype))
+        with (
+            closing(predictor.parts(source, thresholds, ahead=True)) as parts,
+            WriteBehind(written.take, predictor.group(source)) as behind,
+        ):
+            for part in parts:
+                behind.put(part)
+                progress(part.block.pixels)
         writer.save()
     return Summary(
         input=source.name,
@@ -100,15 +99,37 @@ def predict_file(
         pixels=source.pixels,
         bands=source.shape[3],
         dtype=source.dtype.name,
-        non_finite_pixels=non_finite,
-        nodata_pixels=without,
-        partly_nodata_pixels=partly,
+        non_finite_pixels=written.non_finite,
+        nodata_pixels=written.without,
+        partly_nodata_pixels=written.partly,
         resampled=isinstance(source, Resampled),
         seconds=time.perf_counter() - started,
         provider=predictor.provider,
         outputs=writer.shapes,
         files={name: str(paths[-1]) for name, paths in files.items()},
     )
+
+
+@dataclass
+class _Written:
+    """What went to the files, block by block, and how many of its pixels are without data or not finite."""
+
+    writer: OutputFiles
+    nodata: Any
+    non_finite: int = 0
+    without: int = 0
+    partly: int = 0
+
+    def take(self, part: Part) -> None:
+        """Write one block."""
+        missing = find_missing(part.spectra, self.nodata)
+        holes = np.zeros_like(part.broken)
+        if missing is not None:
+            holes = missing.whole
+            self.partly += 0 if self.nodata != self.nodata else missing.partly
+        self.non_finite += int(np.count_nonzero(part.broken & ~holes))
+        self.without += int(np.count_nonzero(holes))
+        self.writer.put(part.block, part.outputs, holes, part.broken)
 
 
 def _notes(predictor: Predictor, source: CubeSource) -> dict[str, str]:

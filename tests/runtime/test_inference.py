@@ -219,11 +219,15 @@ def test_without_onnxruntime_the_answer_is_what_to_install(
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_prediction_takes_memory_for_a_block_not_for_the_cube(tmp_path: Path, save: Any) -> None:
+def test_prediction_takes_memory_for_some_blocks_not_for_the_cube(
+    tmp_path: Path, save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cuvisc.runtime.lanes._GROUP_BYTES", 2**19)
     small = write_artifact(tmp_path / "artifact", bands=50)
     cube = cube_of((200, 1000, 50))
     save(tmp_path / "scene.npz", cube=cube)
     predictor = Predictor(small.folder)
+    predictor._block_pixels = lambda source: 2048  # type: ignore[method-assign]
     tracemalloc.start()
     with CubeSource.open(tmp_path / "scene.npz") as source:
         predict_file(predictor, source, tmp_path / "out.npz")

@@ -50,6 +50,11 @@ class Resampled(CubeSource):
             nodata=None if self._nodata is None else float("nan"),
         )
 
+    @property
+    def in_memory(self) -> bool:
+        """Never: every block has to be interpolated."""
+        return False
+
     def blocks(self, pixels: int) -> Iterator[tuple[Block, NDArray[Any]]]:
         """Every block with its spectra at the new centres."""
         for block, spectra in self._source.blocks(pixels):

@@ -109,6 +109,11 @@ class CubeSource:
         return cls(Opened(CubeFacts("memory", array.shape, array.dtype), MemoryArray(array)), name)
 
     @property
+    def in_memory(self) -> bool:
+        """Whether blocks are there before they are asked for."""
+        return isinstance(self._file, MemoryArray)
+
+    @property
     def pixels(self) -> int:
         """Number of pixels of all images."""
         return math.prod(self.shape[:3])
