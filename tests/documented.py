@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d\u202f]*(?:\.\d+)?(?:e[-+]?\d+)?")
 _TIME = re.compile(r"\d[\d.]* ?(?:s|seconds|Mpixel/s)\b")
 _CONSOLE = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"`(cuvisc [a-z][^`]*)`")
-_LINE = re.compile(r"^(?: {4}|\$ |)(cuvisc [a-z].*)$", re.MULTILINE)
+_LINE = re.compile(r"^(?: {4}|\$ )(cuvisc [a-z].*)$", re.MULTILINE)
 # Kernels of other processors round differently, and training carries that on.
 _RELATIVE, _COUNTED, _SMALL = 0.05, 8.0, 0.02
 

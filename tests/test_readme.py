@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from documented import ROOT, mentioned_commands
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 
@@ -31,6 +31,13 @@ def commands() -> list[list[str]]:
     section = README.split("## From a spec to a model")[1].split("\n## ")[0]
     lines = [line.split("#")[0].split() for line in section.splitlines() if line.startswith("    cuvisc ")]
     return [line[1:] for line in lines]
+
+
+def commands_in_prose() -> list[list[str]]:
+    """The commands that the same section mentions; the scene stands for the reader's own file."""
+    section = README.split("## From a spec to a model")[1].split("\n## ")[0]
+    scene = section.replace("FILE", "scene.npz")
+    return [words[1:] for words in mentioned_commands(re.sub(r"^ {4}.*$", "", scene, flags=re.MULTILINE))]
 
 
 def test_first_spec_validates(tmp_path: Path) -> None:
@@ -68,6 +75,23 @@ def test_commands_lead_from_spec_to_scores(tmp_path: Path) -> None:
         result = cuvisc(*line, *few_epochs, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
     assert (tmp_path / "scores.npz").is_file()
+    for line in commands_in_prose():
+        result = cuvisc(*line, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    draw = [sys.executable, str(ROOT / "examples" / "heatmap.py"), "scores.npz", "heatmap.png"]
+    assert subprocess.run(draw, cwd=tmp_path, check=False).returncode == 0
+    assert (tmp_path / "heatmap.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sweep_runs(tmp_path: Path) -> None:
+    pytest.importorskip(
+        "hydra_plugins.hydra_joblib_launcher", reason="hydra-joblib-launcher is not installed"
+    )
+    (tmp_path / "specs").symlink_to(ROOT / "specs")
+    (line,) = [line.split()[1:] for line in README.splitlines() if line.startswith("    cuvisc sweep ")]
+    result = cuvisc(*line, "training.trainer.max_epochs=0", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert len(list(tmp_path.rglob("weights.safetensors"))) == 4
 
 
 def test_python_example_runs(tmp_path: Path) -> None:

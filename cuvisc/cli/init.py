@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Write a commented spec that validates; `-o -` prints it.
 
-        Example: cuvisc init rx -o specs/rx.yaml
+        Example: cuvisc init rx -o detector.yaml
         """
         from cuvisc.schema.errors import SpecError
         from cuvisc.schema.templates import template_text
