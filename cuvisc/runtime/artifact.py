@@ -1,6 +1,7 @@
 """Reads an artifact folder: the manifest, and files whose bytes are what the manifest says. Never torch or onnx.
 
-Nothing is handed out unchecked: `Artifact.read` compares the SHA-256 before it returns the bytes.
+Nothing is handed out unchecked: `Artifact.read` compares the SHA-256 before it returns the bytes, and the manifest with
+what the model says of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cuvisc.language.types import TensorType, TypeTextError, parse_type
+from cuvisc.runtime.imprint import check_imprint
 from cuvisc.schema.errors import DataError, VerificationError
 
 FORMAT = 1
@@ -111,6 +113,8 @@ class Artifact:
             raise VerificationError(
                 f"{path} is not the file that was exported\n  expected sha256 {wanted}\n  found    sha256 {found}"
             )
+        if name == MODEL:
+            check_imprint(self.manifest.raw, content, self.folder / MANIFEST)
         return content
 
     def check_files(self) -> None:

@@ -28,10 +28,12 @@ from cuvisc.runtime import parity
 from cuvisc.runtime.artifact import FORMAT, MANIFEST, MODEL, PARITY, PARITY_ARRAYS
 from cuvisc.runtime.atomic import atomic_folder
 from cuvisc.runtime.comparison import Tolerance
+from cuvisc.runtime.imprint import IMPRINT, imprint
 from cuvisc.runtime.session import open_session, run_session
 from cuvisc.schema.errors import SpecError, VerificationError
 
-TORCHSCRIPT = "model.ts"
+TORCHSCRIPT, README = "model.ts", "README.md"
+_FILES = (MODEL, TORCHSCRIPT, PARITY, PARITY_ARRAYS, README)
 _PACKAGES = ("torch", "onnx", "onnxruntime", "numpy")
 
 
@@ -56,8 +58,9 @@ def export(source: Source, folder: Path, *, force: bool = False) -> dict[str, An
     Raises :class:`VerificationError` when a target does not compute what the reference computes; then nothing is kept.
     """
     lowered = lower(source.module, source.profile)
+    manifest = _manifest(source, lowered)
     try:
-        model = generate_onnx(lowered.fused, source.input_dtype, _properties(source, lowered.fused))
+        model = generate_onnx(lowered.fused, source.input_dtype, _properties(source, lowered.fused, manifest))
     except NotExportable as error:
         raise SpecError(str(error)) from error
     files = {MODEL: model.data, TORCHSCRIPT: generate_torchscript(lowered.fused, source.input_dtype)}
@@ -68,11 +71,13 @@ def export(source: Source, folder: Path, *, force: bool = False) -> dict[str, An
         raise VerificationError(_refusal(evidence))
     files[PARITY_ARRAYS] = parity.pack_cases(cases)
     files[PARITY] = _json(evidence)
-    files["README.md"] = _readme(source, lowered.fused).encode()
+    files[README] = _readme(source, lowered.fused).encode()
+    manifest["input"]["dtype_offset"] = model.dtype_offset
+    manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     with atomic_folder(folder, mark=MANIFEST, force=force) as temporary:
         for name, content in files.items():
             (temporary / name).write_bytes(content)
-        (temporary / MANIFEST).write_bytes(_json(_manifest(source, lowered, files, model.dtype_offset)))
+        (temporary / MANIFEST).write_bytes(_json(manifest))
     return evidence
 
 
@@ -101,9 +106,8 @@ def _refusal(evidence: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _manifest(
-    source: Source, lowered: Lowered, files: Mapping[str, bytes], dtype_offset: int
-) -> dict[str, Any]:
+def _manifest(source: Source, lowered: Lowered) -> dict[str, Any]:
+    """The manifest, but for digests and for what is known of a finished model alone."""
     program = lowered.fused
     graph = source.module.graph
     types = {value.name: value.type for value in program.values()}
@@ -113,12 +117,12 @@ def _manifest(
         "cuvisc": cuvisc.__version__,
         "name": graph.name,
         "spec_sha256": source.spec_sha256,
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+        "files": dict.fromkeys(_FILES),
         "input": {
             "name": "cube",
             "type": str(program.input.type).replace("float32", source.input_dtype),
             "dtype": source.input_dtype,
-            "dtype_offset": dtype_offset,
+            "dtype_offset": None,
             "channels": source.module.channels,
             "wavelengths": None if source.wavelengths is None else list(source.wavelengths),
         },
@@ -142,12 +146,13 @@ def _thresholds(program: Program) -> list[dict[str, Any]]:
     ]
 
 
-def _properties(source: Source, program: Program) -> dict[str, str]:
+def _properties(source: Source, program: Program, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Metadata inside the ONNX file; nothing that varies with machine, time or dtype."""
     properties = {
         "cuvisc.version": cuvisc.__version__,
         "cuvisc.spec_sha256": source.spec_sha256,
         "cuvisc.pixelwise": str(program.pixelwise).lower(),
+        IMPRINT: imprint(json.loads(_json(manifest))),
     }
     for setting in program.settings:
         properties[f"cuvisc.threshold.{setting.value.name}"] = repr(setting.default)

@@ -1,4 +1,5 @@
-"""Reads two facts from the bytes of an ONNX model: external data, and where the input's dtype stands. Pure Python.
+"""Reads three facts from the bytes of an ONNX model: external data, where the input's dtype stands, and what the model
+says of itself. Pure Python.
 
 Walks the protobuf wire format, so that a predictor needs no onnx package and refuses external data before ONNX
 Runtime could look for it.
@@ -101,6 +102,16 @@ def input_dtype_offset(model: bytes, name: str) -> int:
             if any(model[field.start : field.end] == name.encode() for field in _inside(model, value, 1)):
                 return _element_type(model, value, name)
     raise MalformedModel(f"no input named {name}")
+
+
+def properties(model: bytes) -> dict[str, str]:
+    """The model's metadata, texts by name; raises MalformedModel."""
+    found: dict[str, str] = {}
+    for entry in _inside(model, Field(0, LENGTH, 0, len(model)), 14):
+        read = fields(model, entry.start, entry.end)
+        texts = {field.number: model[field.start : field.end].decode(errors="replace") for field in read}
+        found[texts.get(1, "")] = texts.get(2, "")
+    return found
 
 
 def _element_type(model: bytes, value: Field, name: str) -> int:

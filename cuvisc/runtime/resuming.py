@@ -5,9 +5,7 @@ A run is resumed from `checkpoints/resume.safetensors` of its own folder, which 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,33 +90,6 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, tuple
         yield from differences({}, new, path)
     elif old != new:
         yield path, (old, new)
-
-
-@contextlib.contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Keep other processes out of a run folder while this one writes into it, where the system can.
-
-    Raises :class:`SpecError` when another one is in it.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    if not folder.writes:
-        yield
-        return
-    descriptor = os.open(folder.path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SpecError(f"{folder.path} is being written by another process") from None
-        except OSError:
-            log.debug("%s cannot be locked", folder.path)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _refuse_changes(place: Path, changes: Mapping[str, tuple[Any, Any]]) -> None:

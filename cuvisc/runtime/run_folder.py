@@ -5,11 +5,15 @@ What the spec takes from the environment is a secret as far as anyone knows: fil
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import os
 import platform
 import re
 import secrets
+import shlex
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import cuvisc
 from cuvisc.runtime.atomic import write_bytes, write_text
+from cuvisc.runtime.lock import locked
 from cuvisc.runtime.ranks import is_first
 from cuvisc.runtime.seen import Seen, pack_profile
-from cuvisc.schema.errors import DataError, SpecError
+from cuvisc.schema.errors import DataError, SpecError, VerificationError
 from cuvisc.schema.spec import Spec, spec_hash
 from cuvisc.schema.spelling import spelled, spelled_name
 from cuvisc.schema.writing import dump_yaml
@@ -34,6 +39,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 RUN, SPEC, RESOLVED = "run.json", "spec.yaml", "spec.resolved.yaml"
 WEIGHTS, SAMPLE, CHECKPOINTS = "weights.safetensors", "sample.safetensors", "checkpoints"
+_TRAINED = (RESOLVED, WEIGHTS, SAMPLE)
+# What a run consists of: _FOLDERS are removed from a run alone, elsewhere they may be the user's.
+_FILES = (SPEC, RESOLVED, WEIGHTS, SAMPLE, "metrics.jsonl", "report.html", "report.npz", RUN)
+_FOLDERS = (CHECKPOINTS, "figures", "tensorboard", "wandb", "artifact")
 RUN_DIR_VARIABLE = "CUVISC_RUN_DIR"
 _PACKAGES = ("torch", "lightning", "numpy")
 
@@ -52,15 +61,11 @@ class RunFolder:
         sha256 = spec_hash(spec)
         if not is_first():
             return cls(place or Path(os.environ[RUN_DIR_VARIABLE]), writes=False)
-        path = place or _free_place(Path("runs") / public_name(spec), sha256)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            if not force:
-                raise SpecError(f"{path} exists and is not empty; give --force to write into it")
-            _forget(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"cannot make the run folder {path}: {error.strerror or error}") from error
+        if place is None:
+            path = _new_place(Path("runs") / public_name(spec), sha256)
+        else:
+            path = place
+            _take(path, force)
         # Processes that a distributed run starts from here write nothing, but look for the folder.
         os.environ[RUN_DIR_VARIABLE] = str(path)
         folder = cls(path)
@@ -84,7 +89,7 @@ class RunFolder:
 
     def resume(self, epoch: int, spec: Spec, changes: Sequence[str]) -> None:
         """Record that the run goes on before this epoch, counted from 0, with a spec that differs by the changes."""
-        for ending in ("ended", "error"):
+        for ending in ("ended", "error", "files"):
             self.facts.pop(ending, None)
         before = self.facts.get("resumed", [])
         now = {"epoch": epoch, "time": _now(), "cuvisc": cuvisc.__version__, "versions": versions()}
@@ -101,7 +106,11 @@ class RunFolder:
         write_text(self.path / RUN, text + "\n")
 
     def finish(self, status: str, **facts: Any) -> None:
-        """Record how the run ended: `finished`, `failed` or `interrupted`."""
+        """Record how the run ended: `finished` (then with digests of its files), `failed` or `interrupted`."""
+        if status == "finished" and self.writes:
+            facts["files"] = {
+                name: digest(self.path / name) for name in _TRAINED if (self.path / name).exists()
+            }
         self.record(status=status, ended=_now(), **facts)
 
     def write_spec(self, spec: Spec, overrides: Sequence[str] = ()) -> None:
@@ -143,9 +152,31 @@ def load_source(path: Path) -> Source:
     """What an export of a finished run is made from; raises :class:`DataError` for a run that has not finished."""
     facts = read_run(path)
     if facts["status"] != "finished" or facts.get("trial"):
-        state = "a trial (fast_dev_run)" if facts.get("trial") else facts["status"]
-        raise DataError(f"{path} cannot be exported: the run is {state}, not finished")
+        raise DataError(f"{path} cannot be exported: {_unfinished(path, facts)}")
+    for name, wanted in facts.get("files", {}).items():
+        if digest(path / name) != wanted:
+            raise VerificationError(f"{path / name} is not the file that the run ended with; train again")
     return load_seen(path).source(load_module(path), facts["spec_sha256"])
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file; raises :class:`DataError`."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _unfinished(path: Path, facts: Mapping[str, Any]) -> str:
+    from cuvisc.runtime.epoch_state import STATE
+
+    if facts.get("trial"):
+        return "the run is a trial (fast_dev_run), not finished"
+    resumable = (path / CHECKPOINTS / STATE).is_file()
+    remedy = f"; to go on: cuvisc train --resume {shlex.quote(str(path))}" if resumable else ""
+    if facts["status"] != "running":
+        return f"the run is {facts['status']}, not finished{remedy}"
+    return f"the run is not finished: it is running, or was killed{remedy}"
 
 
 def load_seen(path: Path) -> Seen:
@@ -203,16 +234,51 @@ def public_name(spec: Spec) -> str:
     return "graph" if "${" in written else re.sub(r"[^\w.-]+", "_", written).strip("._") or "graph"
 
 
-def _free_place(root: Path, sha256: str) -> Path:
+def _new_place(root: Path, sha256: str) -> Path:
+    """A folder that was not there, also when two runs begin at once."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{sha256[:8]}"
-    names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10_000))
-    return next(root / name for name in names if not (root / name).exists())
+    for number in itertools.count(1):
+        path = root / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if path.is_dir():
+                continue
+            raise _cannot_make(path, "a file is in the way") from None
+        except OSError as error:
+            raise _cannot_make(path, error.strerror or str(error)) from error
+        break
+    return path
+
+
+def _take(path: Path, force: bool) -> None:
+    """Make a folder that the user named, or empty it of an older run."""
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            if not force:
+                raise SpecError(f"{path} exists and is not empty; give --force to write into it")
+            with locked(path):
+                _forget(path)
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_make(path, error.strerror or str(error)) from error
 
 
 def _forget(path: Path) -> None:
-    """Remove what would make an old run look like the new one."""
-    for name in (RUN, SPEC, RESOLVED, WEIGHTS, SAMPLE):
+    """Remove everything that an older run left in a folder; run.json last, which tells that folders are a run's."""
+    if (path / RUN).is_file():
+        for name in _FOLDERS:
+            folder = path / name
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder)
+            else:
+                folder.unlink(missing_ok=True)
+    for name in _FILES:
         (path / name).unlink(missing_ok=True)
+
+
+def _cannot_make(path: Path, reason: str) -> DataError:
+    return DataError(f"cannot make the run folder {path}: {reason}")
 
 
 def versions() -> dict[str, str]:

@@ -6,9 +6,11 @@ The weights a run ends with are those of the last epoch, or with `keep: best` th
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -39,11 +41,12 @@ from cuvisc.runtime.lightning_trainer import (
     quiet_lightning,
     summary,
 )
+from cuvisc.runtime.lock import locked
 from cuvisc.runtime.progress import bars_wanted, log
 from cuvisc.runtime.ranks import rank_and_world
 from cuvisc.runtime.report.write import leave_report
 from cuvisc.runtime.reporting import MonitorLogger, Reporters
-from cuvisc.runtime.resuming import Resumption, locked, resume_run
+from cuvisc.runtime.resuming import Resumption, resume_run
 from cuvisc.runtime.run_folder import CHECKPOINTS, WEIGHTS, RunFolder
 from cuvisc.runtime.statistics import Fit, fit_statistics
 from cuvisc.runtime.weights import load_weights, save_weights
@@ -125,7 +128,7 @@ def train(
         folder = RunFolder.reopen(resume)
     else:
         folder = RunFolder.create(graph.spec, run_dir, force=force)
-    with locked(folder):
+    with locked(folder.path) if folder.writes else nullcontext():
         found = resume_run(folder, graph.spec, epochs) if resume is not None else None
         if resume is not None and found is None:
             return _finished_run(session, folder, epochs)
@@ -152,7 +155,9 @@ def _record_end(folder: RunFolder, error: BaseException, session: Session) -> No
     except DataError as second:
         log.warning("%s", second)
     if folder.writes and (folder.path / CHECKPOINTS / STATE).is_file():
-        log.info("To go on after the last whole epoch: cuvisc train --resume %s", folder.path)
+        log.info(
+            "To go on after the last whole epoch: cuvisc train --resume %s", shlex.quote(str(folder.path))
+        )
 
 
 def _finished_run(session: Session, folder: RunFolder, epochs: int) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cuvisc.compiler.backends import onnx_model
 from cuvisc.runtime import export as exporting
 from cuvisc.runtime.artifact import Artifact
 from cuvisc.runtime.export import Source, export
+from cuvisc.runtime.inference import Predictor
 from cuvisc.runtime.verification import verify_artifact
 from cuvisc.schema.errors import SpecError, VerificationError
 
@@ -90,6 +92,69 @@ def test_manifest_agrees_with_the_model(artifact: Path) -> None:
     assert properties["cuvisc.spec_sha256"] == manifest["spec_sha256"]
     assert [float(w) for w in properties["cuvisc.wavelengths_nm"].split(",")] == list(WAVELENGTHS)
     assert properties["cuvisc.threshold.decider.threshold"] == "0.5"
+
+
+def swap(key: str, value: Any) -> Any:
+    """A change of one value of a manifest, by a dotted path."""
+
+    def change(manifest: Any) -> None:
+        *above, last = (int(part) if part.isdecimal() else part for part in key.split("."))
+        for part in above:
+            manifest = manifest[part]
+        manifest[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        (swap("thresholds.0.default", 0.9), "`thresholds.0.default` is 0.9, the model says 0.5"),
+        (swap("outputs.0.unit", None), '`outputs.0.unit` is null, the model says "scores"'),
+        (
+            swap("outputs.1.name", "rx.mean"),
+            '`outputs.1.name` is "rx.mean", the model says "decider.decisions"',
+        ),
+        (swap("input.wavelengths.1", 1.0), "`input.wavelengths.1` is 1.0, the model says 475.0"),
+        (
+            swap("input.wavelengths", None),
+            f"`input.wavelengths` is null, the model says {json.dumps(WAVELENGTHS)}",
+        ),
+        (swap("input.channels", None), "`input.channels` is null, the model says 9"),
+        (swap("input.dtype", "uint8"), '`input.dtype` is "uint8", the model says "uint16"'),
+        (swap("input.dtype_offset", 3), "`input.dtype_offset` is 3, the model says {offset}"),
+        (swap("pixelwise", False), "`pixelwise` is false, the model says true"),
+        (swap("spec_sha256", "cd"), f'`spec_sha256` is "cd", the model says "{"ab" * 32}"'),
+        (swap("name", "other"), '`name` is "other", the model says "graph"'),
+        (swap("more", 1), "`more` is 1, the model says not there"),
+        (
+            lambda manifest: manifest["files"].pop("model.ts"),
+            f"`files` is {json.dumps(sorted(FILES - {'model.ts'}))}, the model says {json.dumps(sorted(FILES))}",
+        ),
+    ],
+)
+def test_a_changed_manifest_is_noticed_before_anything_is_computed(
+    change: Any, fact: str, artifact: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(artifact, tmp_path / "artifact")
+    manifest = manifest_of(folder)
+    offset = manifest["input"]["dtype_offset"]
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for use in (Predictor, verify_artifact):
+        with pytest.raises(VerificationError) as caught:
+            use(Artifact.open(folder))
+        lines = str(caught.value).splitlines()
+        assert lines[0] == f"{folder / 'manifest.json'} is not the manifest that was exported with its model"
+        assert lines[1:] == [f"  {fact.format(offset=offset)}"]
+
+
+def test_what_the_manifest_says_of_other_machines_may_change(artifact: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(artifact, tmp_path / "artifact")
+    manifest = manifest_of(folder)
+    manifest["versions"]["torch"] = "0"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    verify_artifact(Artifact.open(folder))
 
 
 def test_evidence(artifact: Path) -> None:

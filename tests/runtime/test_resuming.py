@@ -20,8 +20,8 @@ from cuvisc import TrainingConfig
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.runtime.components import make_config
 from cuvisc.runtime.epoch_state import STATE, RunCheckpoints
-from cuvisc.runtime.resuming import locked
-from cuvisc.runtime.run_folder import CHECKPOINTS, RunFolder, load_source
+from cuvisc.runtime.lock import locked
+from cuvisc.runtime.run_folder import CHECKPOINTS, load_source
 from cuvisc.runtime.training import Run, train
 from cuvisc.schema.errors import DataError, SpecError
 
@@ -284,7 +284,7 @@ def test_the_state_of_another_run_and_a_damaged_one_are_refused(tmp_path: Path) 
 
 def test_a_run_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
     interrupted_at(spec(3), tmp_path, 1)
-    with locked(RunFolder.reopen(tmp_path)), pytest.raises(SpecError) as caught:
+    with locked(tmp_path), pytest.raises(SpecError) as caught:
         go_on(spec(3), tmp_path)
     assert str(caught.value) == f"{tmp_path} is being written by another process"
 
@@ -318,7 +318,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / STATE
-    RunCheckpoints().save_checkpoint({"epoch": 1}, path)
+    RunCheckpoints({}).save_checkpoint({"epoch": 1}, path)
     before = path.read_bytes()
 
     def full(*_: object) -> None:
@@ -326,7 +326,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
 
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(DataError) as caught:
-        RunCheckpoints().save_checkpoint({"epoch": 2}, path)
+        RunCheckpoints({}).save_checkpoint({"epoch": 2}, path)
     assert str(caught.value) == f"cannot write {path}: No space left on device"
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [STATE]

@@ -15,12 +15,13 @@ from safetensors.numpy import load_file
 from cuvisc.compiler.check import check_graph
 from cuvisc.compiler.module import build_module
 from cuvisc.runtime.environment import without_secrets
+from cuvisc.runtime.lock import locked
 from cuvisc.runtime.run_folder import RunFolder, load_module, load_source, read_run
 from cuvisc.runtime.training import Run, train
 from cuvisc.runtime.weights import load_weights
 from cuvisc.schema.catalogue import load
 from cuvisc.schema.diagnostics import Diagnostics
-from cuvisc.schema.errors import DataError, SpecError
+from cuvisc.schema.errors import DataError, SpecError, VerificationError
 from cuvisc.schema.front_end import load_text
 from cuvisc.schema.spec import Spec, spec_hash
 
@@ -158,6 +159,68 @@ def test_only_a_finished_run_is_exported(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path / 'run'} cannot be exported: the run is a trial (fast_dev_run), not finished"
     )
+
+
+def test_an_unfinished_run_says_how_to_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "my run"
+    run(path)
+    folder = RunFolder.reopen(path)
+    remedy = f"; to go on: cuvisc train --resume '{path}'"
+    for status, fact in (
+        ("interrupted", "the run is interrupted, not finished"),
+        ("running", "the run is not finished: it is running, or was killed"),
+    ):
+        folder.record(status=status)
+        with pytest.raises(DataError) as caught:
+            load_source(path)
+        assert str(caught.value) == f"{path} cannot be exported: {fact}{remedy}"
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "sample.safetensors", "spec.resolved.yaml"])
+def test_a_file_that_is_not_the_runs_is_not_exported(name: str, tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    load_source(tmp_path / "run")
+    file = tmp_path / "run" / name
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(VerificationError) as caught:
+        load_source(tmp_path / "run")
+    assert str(caught.value) == f"{file} is not the file that the run ended with; train again"
+    file.unlink()
+    with pytest.raises(DataError) as lost:
+        load_source(tmp_path / "run")
+    assert str(lost.value) == f"cannot read {file}: No such file or directory"
+
+
+def test_force_leaves_nothing_of_an_older_run(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "theirs").touch()
+    (tmp_path / "run/wandb").symlink_to(elsewhere)
+    for left in ("figures/scores-val-000003.png", "artifact/manifest.json", "tensorboard/events"):
+        (tmp_path / "run" / left).parent.mkdir()
+        (tmp_path / "run" / left).touch()
+    (tmp_path / "run/notes.txt").write_text("mine")
+    RunFolder.create(spec_of(), tmp_path / "run", force=True)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"notes.txt", "run.json"}
+    assert (elsewhere / "theirs").exists()
+
+
+def test_force_spares_folders_where_no_run_was(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/mine.png").touch()
+    RunFolder.create(spec_of(), tmp_path, force=True)
+    assert (tmp_path / "figures/mine.png").exists()
+
+
+def test_force_does_not_touch_a_run_that_is_being_written(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with locked(tmp_path / "run"), pytest.raises(SpecError) as caught:
+        RunFolder.create(spec_of(), tmp_path / "run", force=True)
+    assert str(caught.value) == f"{tmp_path / 'run'} is being written by another process"
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
 def test_a_folder_in_use_is_refused_without_force(tmp_path: Path) -> None:
