@@ -52,7 +52,7 @@ def build() -> tuple[Graph, TrainingConfig]:
         name="selector",
     )
     pca = graph.add_node(TrainablePCA(n_components=5, trainable=True), name="pca")
-    graph.add_node(RXGlobal(), name="rx")
+    graph.add_node(RXGlobal(trainable_stats=True), name="rx")  # follows when a band is exchanged
     head = graph.add_node(RXLogitHead(), name="head")
     graph.add_node(LogitDecider(), name="decider")
 
@@ -63,13 +63,13 @@ def build() -> tuple[Graph, TrainingConfig]:
     metric = AnomalyDetectionMetrics(reads="logits", threshold=0.5)
     graph.add_leaf_node(metric, parent=head, name="detection")
     graph.add_leaf_node(ComponentOrthogonalityMetric(), parent=pca, name="component_orthogonality")
-    graph.add_leaf_node(SelectorTemperaturePlot(), parent=selector, name="temperature")
-    graph.add_leaf_node(SelectorChannelMaskPlot(), parent=selector, name="bands")
-    graph.add_leaf_node(SelectorStabilityPlot(), parent=selector, name="stability")
+    graph.add_leaf_node(SelectorTemperaturePlot(log_frequency=5), parent=selector, name="temperature")
+    graph.add_leaf_node(SelectorChannelMaskPlot(log_frequency=20), parent=selector, name="bands")
+    graph.add_leaf_node(SelectorStabilityPlot(log_frequency=5), parent=selector, name="stability")
     graph.register_monitor(DummyMonitor(), name="dummy")
 
-    optimizer = OptimizerConfig(name="adam", lr=0.003, scheduler=SchedulerConfig(name="cosine"))
-    return graph, TrainingConfig(seed=42, trainer=TrainerConfig(max_epochs=20), optimizer=optimizer)
+    optimizer = OptimizerConfig(name="adam", lr=0.01, scheduler=SchedulerConfig(name="cosine"))
+    return graph, TrainingConfig(seed=42, trainer=TrainerConfig(max_epochs=60), optimizer=optimizer)
 
 
 def main(overrides: list[str]) -> Graph:
