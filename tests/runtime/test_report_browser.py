@@ -6,20 +6,19 @@ import html
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import matplotlib.image
 import numpy as np
 import pytest
+from browser import BROWSER, browse
 from fitted_graphs import typed
 from memory_data import ANOMALY, MemoryScene
 
 from cuvisc import TrainingConfig
 from cuvisc.runtime.training import train
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE, DESK = 390, 1200
 # A page that shows the report in frames of two widths and writes down what it finds there.
 HARNESS = """<!doctype html><body><script>
@@ -57,20 +56,6 @@ look(%d).then(() => look(%d)).then(() => {
 </script></body>"""
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
-
-
-def browse(page: Path, *options: str) -> tuple[str, str]:
-    """What the browser prints and what it logs."""
-    assert BROWSER is not None
-    done = subprocess.run(
-        [
-            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-            f"--user-data-dir={page.parent / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--allow-file-access-from-files", "--enable-logging=stderr", *options, page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    return done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
