@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +24,19 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Write ONNX and TorchScript, compared with the float64 reference before anything is kept.
 
+        What the comparison found is added to the run's report.
+
         Example: cuvisc export runs/anomaly/20260101-120000-1a2b3c4d -o artifacts/anomaly
         """
         from cuvisc.runtime.export import export as write
+        from cuvisc.runtime.progress import spoken
+        from cuvisc.runtime.report.exported import leave_export
         from cuvisc.runtime.run_folder import load_source
 
         folder = output or run / "artifact"
         evidence = write(load_source(run), folder, force=force)
+        with spoken(logging.WARNING, always=True):
+            leave_export(run, folder, evidence)
         if as_json:
             print(json.dumps({"artifact": str(folder), **evidence}))
             return

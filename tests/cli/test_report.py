@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cli_runs import run
 from fitted_graphs import typed
 from memory_data import ANOMALY, FROZEN, MemoryScene
 from report_pages import Page
+from small_artifacts import write_artifact
 
 from cuvisc import TrainingConfig
 from cuvisc.runtime.run_folder import RunFolder
@@ -64,7 +66,35 @@ def test_key_numbers_are_json(
     assert found["quality"]["recall"] is None
     assert found["quality"]["reasons"]["recall"] == "nothing in the graph decides: it has no threshold"
     assert found["overlap"] == {"shared": 5, "of": 5, "against": 5, "complete": True}
-    assert found["missing"] == {"parity": "the run folder holds no artifact/parity.json"}
+    assert found["missing"] == {"parity": "the run folder holds no export.json, which `cuvisc export` leaves"}
+
+
+def test_an_export_anywhere_is_added_to_the_page_of_its_run(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(trained, tmp_path / "run")
+    artifact = tmp_path / "elsewhere"
+    done = run(capsys, monkeypatch, "export", copy, "-o", artifact)
+    assert (done.code, done.err) == (0, "")
+    says = Page((copy / "report.html").read_text()).says("parity")
+    assert "Passed: largest relative error" in says
+    assert f"Exported to {artifact}." in says
+    found = json.loads(run(capsys, monkeypatch, "report", copy, "--json").out)
+    assert (found["parity"]["passed"], found["missing"]) == (True, {})
+    assert found["parity"]["artifact"] == str(artifact)
+
+
+def test_an_artifact_is_answered_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_artifact(Path("artifact"))
+    done = run(capsys, monkeypatch, "report", "artifact")
+    assert (done.code, done.out) == (3, "")
+    assert done.err == (
+        "error: artifact is an artifact, which says nothing about how it was trained: name the run it was exported "
+        "from, whose page shows the parity too; or measure it: cuvisc evaluate artifact CUBE -o FOLDER\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from sklearn import metrics
 import cuvisc
 from cuvisc import TrainingConfig
 from cuvisc.runtime.report.evidence import Evidence
+from cuvisc.runtime.report.exported import leave_export
 from cuvisc.runtime.report.page import SECTIONS, make_page
 from cuvisc.runtime.run_folder import load_module
 from cuvisc.runtime.training import train
@@ -202,7 +203,7 @@ def test_a_graph_without_loss_mask_or_decision_says_so(tmp_path: Path) -> None:
     assert found.says("quality").count("Not shown: the validation data has no mask.") == 2
     assert "Not shown: nothing in the graph decides: it has no threshold." in found.says("quality")
     assert "Phase 2 moved nothing (statistics only); validated once." in found.says("training")
-    assert "Not exported into the run folder" in found.says("parity")
+    assert "Not exported: the run folder holds no export.json" in found.says("parity")
     assert "The spec has no visualization leaves." in found.says("figures")
 
 
@@ -303,9 +304,8 @@ def test_no_pickle_is_ever_loaded(split: Path, tmp_path: Path) -> None:
     assert "Object arrays cannot be loaded" in Page(make_page(copy)).says("quality")
 
 
-def test_an_export_in_the_run_folder_is_reported(split: Path, tmp_path: Path) -> None:
+def test_an_export_is_reported_until_the_run_is_trained_again(split: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(split, tmp_path / "run")
-    (copy / "artifact").mkdir()
     output = {"output": "rx.scores", "count": 35, "largest": 1.5e-6, "error": 0.25, "problem": ""}
     evidence = {
         "reference": "float64 evaluation",
@@ -315,12 +315,31 @@ def test_an_export_in_the_run_folder_is_reported(split: Path, tmp_path: Path) ->
         "flipped_decisions": 0,
         "results": [{"target": "onnx", "case": "1x7x5", "outputs": [output]}],
     }
-    (copy / "artifact" / "parity.json").write_text(json.dumps(evidence))
-    words = Page(make_page(copy)).says("parity")
+    (copy / "report.html").write_text("an old page")
+    leave_export(copy, Path("somewhere/else"), evidence)
+    found = Page((copy / "report.html").read_text())
+    assert "exported, parity passed (largest relative error 3.0e−06)" in found.says("header")
+    words = found.says("parity")
+    assert "Exported to somewhere/else." in words
     assert "Passed: largest relative error 3.0e−6 (allowed 0.00010), 0 flipped decisions" in words.replace(
         "e−06", "e−6"
     )
     assert "onnx 1 × 7 × 5 rx.scores 35 1.5e−06 25 % passes" in words
+    facts = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**facts, "ended": "2030-01-01T00:00:00Z"}))
+    assert "Not exported: export.json is of the weights before the run was trained again." in Page(
+        make_page(copy)
+    ).says("parity")
+
+
+def test_an_export_of_what_cannot_be_written_to_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave_export(tmp_path / "none", Path("artifact"), {"results": []})
+    assert caplog.messages == [
+        f"the report of {tmp_path / 'none'} does not show the export: "
+        f"{tmp_path / 'none'} is no run folder: it holds no run.json"
+    ]
 
 
 def test_a_report_needs_no_torch(split: Path, tmp_path: Path) -> None:

@@ -23,10 +23,12 @@ _COPIED = (
     "confusion",
     "reasons",
 )
+_PROVED = ("artifact", "passed", "max_relative_error", "flipped_decisions")
 
 
 def key_numbers(run: RunFiles) -> dict[str, Any]:
-    """Status, what is measured and how, overlap of validation and training, and what is missing by name."""
+    """Status, what is measured and how, overlap of validation and training, what an export proved, and
+    what is missing by name."""
     main = run.found("main")
     quality = None if not main else {name: main.get(name) for name in _COPIED}
     return {
@@ -36,5 +38,6 @@ def key_numbers(run: RunFiles) -> dict[str, Any]:
         "decision": main.get("decision") if main else None,
         "quality": quality,
         "overlap": run.found("overlap"),
+        "parity": None if run.parity is None else {name: run.parity.get(name) for name in _PROVED},
         "missing": dict(sorted(run.problems.items())),
     }

@@ -15,9 +15,9 @@ from cuvisc.runtime.report.history import History, read_history
 from cuvisc.runtime.run_folder import RESOLVED, read_run
 from cuvisc.schema.errors import CuviscError, DataError
 
-RUN = "started"
+RUN, ENDED = "started", "ended"
 METRICS, FIGURES = "metrics.jsonl", "figures"
-PARITY = Path("artifact") / "parity.json"
+EXPORT = "export.json"
 _SECTIONS = ("version", "graph", "nodes", "loss_leaves", "metric_leaves", "visualization_leaves")
 _FIGURE = re.compile(r"(?P<leaf>.+)-(?P<stage>[a-z]+)-(?P<step>\d+)\.png")
 _LARGEST_TEXT = 2**26
@@ -117,19 +117,20 @@ class RunFiles:
             self.problems["graph"] = f"the graph cannot be drawn: {error}"
 
     def _read_parity(self) -> None:
-        path = self.folder / PARITY
         try:
-            data = json.loads(_text(path))
+            data = json.loads(_text(self.folder / EXPORT))
         except FileNotFoundError:
-            self.problems["parity"] = f"the run folder holds no {PARITY.as_posix()}"
+            self.problems["parity"] = f"the run folder holds no {EXPORT}, which `cuvisc export` leaves"
             return
         except (OSError, ValueError) as error:
-            self.problems["parity"] = f"{PARITY.as_posix()} cannot be read: {error}"
+            self.problems["parity"] = f"{EXPORT} cannot be read: {error}"
             return
-        if isinstance(data, dict) and isinstance(data.get("results"), list):
-            self.parity = data
+        if not isinstance(data, dict) or not isinstance(data.get("results"), list):
+            self.problems["parity"] = f"{EXPORT} does not hold the evidence of an export"
+        elif any(data.get(name) != self.facts.get(name) for name in (RUN, ENDED)):
+            self.problems["parity"] = f"{EXPORT} is of the weights before the run was trained again"
         else:
-            self.problems["parity"] = f"{PARITY.as_posix()} does not hold the evidence of an export"
+            self.parity = data
 
 
 def _text(path: Path) -> str:

@@ -6,7 +6,19 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cuvisc.runtime.report.markup import Html, absent, code, count, duration, join, number, pairs, table, tag
+from cuvisc.runtime.report.markup import (
+    Html,
+    absent,
+    code,
+    count,
+    duration,
+    join,
+    marked,
+    number,
+    pairs,
+    table,
+    tag,
+)
 from cuvisc.runtime.report.run_files import LeafFigure, RunFiles
 
 _MOST_FIGURES = 12
@@ -20,9 +32,9 @@ def parity(run: RunFiles) -> Html:
     if data is None:
         return absent(
             join(
-                f"Not exported into the run folder ({run.problems['parity']}). ",
+                marked(f"Not exported: {run.problems['parity']}. "),
                 code("cuvisc export RUN"),
-                " compares the exported model with a float64 reference; make the report again afterwards.",
+                " compares the exported model with a float64 reference, and shows here what it found.",
             )
         )
     passed = data.get("passed") is True
@@ -31,7 +43,7 @@ def parity(run: RunFiles) -> Html:
         f"{'Passed' if passed else 'Failed'}: largest relative error {number(_plain(worst), 2)} "
         f"(allowed {number(_plain(_inside(data, 'tolerance', 'relative')), 2)}), "
         f"{count(int(flipped), 'flipped decision') if isinstance(flipped, int) else 'decisions not compared'}; "
-        f"against {data.get('reference', 'a reference')}."
+        f"against {data.get('reference', 'a reference')}. Exported to {data.get('artifact', 'an artifact')}."
     )
     caption = "Exported models against the reference, on real pixels in several image sizes"
     head = (

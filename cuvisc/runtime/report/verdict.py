@@ -129,6 +129,10 @@ def _circumstances(run: RunFiles) -> Iterator[str]:
     total = run.fact("seconds", "total")
     if isinstance(total, (int, float)):
         yield f"{duration(total)} on {run.fact('device') or 'an unnamed device'}"
+    if run.parity is not None:
+        worst = run.parity.get("max_relative_error")
+        shown = f" (largest relative error {number(worst, 2)})" if isinstance(worst, float) else ""
+        yield f"exported, parity {'passed' if run.parity.get('passed') is True else 'failed'}{shown}"
     if run.fact("trial"):
         yield "a trial run (fast_dev_run)"
 
