@@ -42,7 +42,9 @@ def red_figure() -> Any:
     return Figure(figsize=(WIDTH / 50, HEIGHT / 50), dpi=50, facecolor="red")
 
 
-def train_with(monitor: MonitoringNode, folder: Path) -> list[dict[str, Any]]:
+def train_with(
+    monitor: MonitoringNode, folder: Path, epochs: int = EPOCHS, *, resume: bool = False
+) -> list[dict[str, Any]]:
     """Train; return what the run's own files say was reported."""
     graph = Graph("small")
     graph.add_node(MinMaxNormalizer(), name="normalizer")
@@ -51,6 +53,6 @@ def train_with(monitor: MonitoringNode, folder: Path) -> list[dict[str, Any]]:
     graph.add_leaf_node(ComponentOrthogonalityMetric(), parent=pca, name="components")
     graph.add_leaf_node(RedSheet(), parent=pca, name="sheet")
     graph.register_monitor(monitor)
-    config = TrainingConfig(trainer={"max_epochs": EPOCHS}, optimizer={"lr": 0.25})
-    graph.train(RandomCubes(), config, run_dir=folder)
+    config = TrainingConfig(trainer={"max_epochs": epochs}, optimizer={"lr": 0.25})
+    graph.train(RandomCubes(), config, **{"resume" if resume else "run_dir": folder})
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

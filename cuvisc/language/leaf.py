@@ -157,7 +157,11 @@ class MonitoringNode(Declared):
     kind: ClassVar[str] = "monitor"
 
     def setup(self, run_info: dict[str, Any]) -> None:
-        """Start: ``run_info`` holds name, folder, spec (plain data), training (every option), graph (typed)."""
+        """Start: ``run_info`` holds name, id, folder, spec (plain data), training (every option), graph (typed).
+
+        Of a run that goes on it holds also what is over: ``resumed`` epochs and the ``step`` they ended with. The id is
+        the same as before.
+        """
 
     def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
         """Report named values."""

@@ -46,6 +46,11 @@ class Resumption:
         return int(self.state[OWN]["epochs"]) if self.state is not None else 0
 
     @property
+    def steps(self) -> int:
+        """Steps of the optimizer that are over."""
+        return int(self.state["global_step"]) if self.state is not None else 0
+
+    @property
     def own(self) -> Mapping[str, Any]:
         """What cuvisc added to Lightning's state."""
         assert self.state is not None

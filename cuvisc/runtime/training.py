@@ -239,9 +239,10 @@ class _Running:
                 environment_of(*self.session.made_of),
             )
             self.folder.record(device=str(trainer.strategy.root_device), epochs=self.epochs)
-            named: dict[str, Any] = {"name": self.folder.facts.get("name", ""), "spec": spec.to_dict()}
+            facts = self.folder.facts
+            named = {"name": facts.get("name", ""), "id": facts.get("id"), "spec": spec.to_dict()}
             if self.resumed is not None:
-                named["resumed"] = self.resumed.epochs
+                named |= {"resumed": self.resumed.epochs, "step": self.resumed.steps}
             named["training"] = written(config, config.to_dict())
             self.reporters.setup({**named, "graph": self.session.graph})
             try:

@@ -132,6 +132,25 @@ def test_a_second_run_does_not_write_into_the_first(tmp_path: Path) -> None:
     assert read(tmp_path / "board" / "second").Scalars("train/loss/total")[0].value == len("second")
 
 
+@pytest.mark.parametrize("log_dir", [None, "board"])
+def test_a_resumed_run_goes_on_in_its_own_event_files(log_dir: str | None, tmp_path: Path) -> None:
+    """What an interrupted epoch has reported is reported once, and the first run of the folder is left alone."""
+    board = None if log_dir is None else str(tmp_path / log_dir)
+    other = TensorBoardMonitor(log_dir=board)
+    other.setup({"folder": str(tmp_path / "other")})
+    other.close()
+    monitor = TensorBoardMonitor(log_dir=board)
+    first = {"folder": str(tmp_path / "run"), "spec": {"training": {"seed": 1}}}
+    for info, steps in ((first, [3, 7, 11, 12]), ({**first, "resumed": 2, "step": 8}, [11, 15])):
+        monitor.setup(info)
+        for step in steps:
+            monitor.log_metrics({"train/loss/total": float(step)}, step, "train", step // 4)
+        monitor.close()
+    events = read(tmp_path / "run/tensorboard" if board is None else tmp_path / "board/run")
+    assert [event.step for event in events.Scalars("train/loss/total")] == [3, 7, 11, 15]
+    assert len(events.Tensors("spec/text_summary")) == 1
+
+
 def test_values_that_are_not_finite_do_not_end_the_reports(tmp_path: Path) -> None:
     monitor = TensorBoardMonitor(log_dir=str(tmp_path))
     monitor.setup({"folder": str(tmp_path)})

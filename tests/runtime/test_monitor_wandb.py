@@ -131,6 +131,24 @@ def test_the_run_is_described_as_asked_and_holds_the_hyper_parameters(
     assert config["training"]["optimizer"]["name"] == "adam"
 
 
+def test_a_resumed_run_is_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    folder = tmp_path / "run"
+    train_with(WandBMonitor(project="cubes", mode="offline"), folder)
+    first = next(folder.glob("wandb/offline-run-*"))
+    rows = len(history(folder))
+    (tmp_path / "before").mkdir()
+    first.rename(tmp_path / "before" / first.name)
+    train_with(WandBMonitor(project="cubes", mode="offline"), folder, epochs=EPOCHS + 1, resume=True)
+    (second,) = folder.glob("wandb/offline-run-*")
+    id = json.loads((folder / "run.json").read_text())["id"]
+    assert {path.name.rpartition("-")[2] for path in (first, second)} == {id}
+    found = history(folder)
+    assert len(found) < rows
+    assert {row["epoch"] for row in found if "epoch" in row} == {EPOCHS}
+    assert min(row["global_step"] for row in found) >= 4 * EPOCHS
+
+
 def test_no_key_is_written(reported: tuple[Path, list[dict[str, Any]]]) -> None:
     written = [path for path in reported[0].rglob("*") if path.is_file()]
     assert written

@@ -28,7 +28,8 @@ class TensorBoardMonitor(MonitoringNode):
     """Write event files for TensorBoard: scalars, figures as images, histograms of weights and gradients, the graph.
 
     Hyper-parameters are those of the spec and of training, under names like nodes/pca/n_components. A `log_dir` that
-    holds a run already gets a folder for the next one, named like its run folder. Show all: tensorboard --logdir runs
+    holds a run already gets a folder for the next one, named like its run folder. A resumed run goes on where it was.
+    Show all: tensorboard --logdir runs
     """
 
     aliases = ("cuvis_ai.training.monitors.TensorBoardMonitor",)
@@ -47,8 +48,13 @@ class TensorBoardMonitor(MonitoringNode):
                 "the run goes on without it"
             )
             return
-        folder = _free_folder(self.log_dir, Path(run_info["folder"]))
-        self._writer = SummaryWriter(str(folder), flush_secs=self.flush_secs)
+        run, step = Path(run_info["folder"]), run_info.get("step")
+        folder = _free_folder(self.log_dir, run) if step is None else _own_folder(self.log_dir, run)
+        # Steps after the last whole epoch are made again; those of an interrupted one are not to be drawn.
+        purge = None if step is None else step + 1
+        self._writer = SummaryWriter(str(folder), flush_secs=self.flush_secs, purge_step=purge)
+        if step is not None:
+            return
         graph = run_info.get("graph")
         if isinstance(graph, TypedGraph):
             self._write_graph(graph)
@@ -105,7 +111,19 @@ def _free_folder(log_dir: str | None, run: Path) -> Path:
     if log_dir is None:
         return run / "tensorboard"
     folder = Path(log_dir)
-    return folder / run.name if any(folder.glob("events.out.tfevents.*")) else folder
+    return folder / run.name if _holds_run(folder) else folder
+
+
+def _own_folder(log_dir: str | None, run: Path) -> Path:
+    """The folder that a run which goes on has been given when it began."""
+    if log_dir is None:
+        return run / "tensorboard"
+    folder = Path(log_dir)
+    return folder / run.name if _holds_run(folder / run.name) else folder
+
+
+def _holds_run(folder: Path) -> bool:
+    return any(folder.glob("events.out.tfevents.*"))
 
 
 def _fenced(language: str, text: str) -> str:

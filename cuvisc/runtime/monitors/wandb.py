@@ -39,7 +39,8 @@ class WandBMonitor(MonitoringNode):
 
     The environment variable WANDB_MODE stands above `mode`. Without an API key, or where the server does not answer,
     the run is kept offline; without the package `wandb` it is not reported. Either is one warning, and training goes
-    on. Uploading what is left at the end is given up after 30 s; `wandb sync` sends it later.
+    on. Uploading what is left at the end is given up after 30 s; `wandb sync` sends it later. A resumed run goes on
+    under the id it had; where it is kept offline, `wandb sync --append` sends both parts as one.
     """
 
     aliases = ("cuvis_ai.training.monitors.WandBMonitor",)
@@ -112,6 +113,8 @@ class WandBMonitor(MonitoringNode):
             tags=self.tags,
             notes=self.notes,
             mode=mode,
+            id=run_info.get("id"),
+            resume="allow" if mode == "online" and run_info.get("resumed") is not None else None,
             dir=folder,
             config=hyper_parameters(run_info),
             reinit="create_new",
