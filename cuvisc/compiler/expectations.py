@@ -1,11 +1,11 @@
-"""What training waits for and nothing gives: keys of the batch, logged values, thresholds in the right unit.
+"""What a leaf or a node takes for given and nothing gives: keys of the batch, thresholds in the right unit.
 
 Legal, and most likely not meant: warnings. Pure Python: never torch or numpy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from cuvisc.compiler.declared import Use, entries_of
 from cuvisc.compiler.graph import Facts, TypedGraph, TypedLeaf, ValueRef
@@ -13,19 +13,16 @@ from cuvisc.compiler.references import listed
 from cuvisc.compiler.sizes import accepts_unit
 from cuvisc.language.choose import read_choice
 from cuvisc.schema.catalogue import Catalogue
-from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
+from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Path, Span
 from cuvisc.schema.wording import dotted
 
-_STAGES = ("train", "val")
-_LIGHTNINGS_OWN = {f"{stage}_loss": f"{stage}/loss/total" for stage in _STAGES}
 _LABELS_STAND_IN_FOR = "mask"
 
 
 def check_expectations(graph: TypedGraph, catalogue: Catalogue, diagnostics: Diagnostics) -> None:
-    """Warn of everything that training would wait for in vain, or compare with something else."""
+    """Warn of everything that training would look for in vain, or compare with something else."""
     _check_batches(graph, catalogue, diagnostics)
-    _check_monitored(graph, diagnostics)
     for compared in _compared(graph):
         compared.check(graph, diagnostics)
 
@@ -52,39 +49,6 @@ def _check_batches(graph: TypedGraph, catalogue: Catalogue, diagnostics: Diagnos
 
 def _stands_in(need: str, gives: list[str]) -> bool:
     return need == _LABELS_STAND_IN_FOR and "labels" in gives
-
-
-def _check_monitored(graph: TypedGraph, diagnostics: Diagnostics) -> None:
-    names = [leaf.id for leaf in graph.leaves if leaf.kind == "loss"]
-    logged = [f"{stage}/loss/{name}" for stage in _STAGES for name in (*names, "total")] if names else []
-    has_metrics = any(leaf.kind == "metric" for leaf in graph.leaves)
-    for path, monitor in _monitors(graph):
-        if monitor in (*logged, "lr") or (has_metrics and monitor.startswith("val/metric/")):
-            continue
-        known = [*logged, "val/metric/…"] if has_metrics else logged
-        diagnostics.warning(
-            "W305",
-            f"`{dotted(path)}` waits for `{monitor}`, which is never logged",
-            graph.spec.document.value_span(path),
-            help=did_you_mean(_LIGHTNINGS_OWN.get(monitor, monitor), logged)
-            or (f"logged are {listed(known)}" if known else "without a loss or a metric nothing is logged"),
-        )
-
-
-def _monitors(graph: TypedGraph) -> Iterator[tuple[Path, str]]:
-    """The values that callbacks and the scheduler are asked to watch, where the spec says so itself."""
-    training = graph.spec.training
-    trainer = training.get("trainer")
-    callbacks = trainer.get("callbacks") if isinstance(trainer, Mapping) else None
-    for index, callback in enumerate(callbacks if isinstance(callbacks, (list, tuple)) else ()):
-        watched = callback.get("monitor") if callback.get("enabled", True) else None
-        if isinstance(watched, str):
-            yield ("training", "trainer", "callbacks", index, "monitor"), watched
-    optimizer = training.get("optimizer")
-    scheduler = optimizer.get("scheduler") if isinstance(optimizer, Mapping) else None
-    watched = scheduler.get("monitor") if isinstance(scheduler, Mapping) else None
-    if isinstance(watched, str):
-        yield ("training", "optimizer", "scheduler", "monitor"), watched
 
 
 class _Compared:

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 from .bands import bands_to_json
 from .choose import Choose, choice_to_json
 from .declare import Declared, Parameter, Port
-from .leaf import LeafNode
+from .leaf import LeafNode, MetricNode
 from .node import Node
 from .statistics import Statistic
 
@@ -138,6 +138,8 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             "entries": dict(cls.entries),
             "constraints": [list(constraint) for constraint in cls.constraints],
         }
+    if issubclass(cls, MetricNode):
+        facts["logs"] = choice_to_json(cls.logs, lambda names: None if names is None else list(names))
     if cls.kind == "datamodule":
         gives = getattr(cls, "gives", None)
         facts["gives"] = None if gives is None else list(gives)

@@ -101,10 +101,12 @@ class LossNode(LeafNode):
 class MetricNode(LeafNode):
     """A measurement accumulated over an epoch: ``reset``, ``update`` with every batch, ``compute`` once.
 
-    A metric that overrides ``compute_metric`` alone is averaged over the samples of the epoch.
+    A metric that overrides ``compute_metric`` alone is averaged over the samples of the epoch. ``logs`` are the names
+    of the values: ``{k}`` in one stands for 1, 2, … up to the bands of the parent's output; None says nothing of them.
     """
 
     kind: ClassVar[str] = "metric"
+    logs: ClassVar[tuple[str, ...] | Choose[tuple[str, ...]] | None] = None
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)

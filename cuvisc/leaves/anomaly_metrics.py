@@ -17,6 +17,8 @@ from .moments import StreamingMoments, Totals
 from .value_counts import Counted, ValueCounts
 
 SCORES, LOGITS, DECISIONS = "scores", "logits", "decisions"
+_COUNTED = ("anomaly_precision", "anomaly_recall", "anomaly_f1", "anomaly_iou")
+_AREAS = ("anomaly_auroc", "anomaly_average_precision")
 
 
 class AnomalyDetectionMetrics(MetricNode):
@@ -60,6 +62,7 @@ class AnomalyDetectionMetrics(MetricNode):
     threshold_multiplier: float | None = Param(
         None, "k of the threshold mean + k std, which then takes the place of `threshold`"
     )
+    logs = Choose("reads", {DECISIONS: _COUNTED}, otherwise=(*_COUNTED, *_AREAS))
     compared = {"threshold": Choose("threshold_multiplier", {None: "scores|probabilities"}, otherwise=None)}
     excludes = (("reads", DECISIONS, "threshold_multiplier"),)
 

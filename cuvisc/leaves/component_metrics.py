@@ -39,6 +39,7 @@ class ExplainedVarianceMetric(MetricNode):
     """
 
     aliases = ("cuvis_ai.training.metrics.ExplainedVarianceMetric",)
+    logs = ("explained_variance_pc{k}", "explained_variance_total")
     required_parent_attributes = ("components",)
     reads_parent_input = True
     reads_output = False
@@ -77,6 +78,7 @@ class ComponentOrthogonalityMetric(MetricNode):
     """
 
     aliases = ("cuvis_ai.training.metrics.ComponentOrthogonalityMetric",)
+    logs = ("component_orthogonality_error", "orthogonality_error")
     required_parent_attributes = ("components",)
     reads_output = False
     output = In("float32[B,H,W,K]", "component scores, not read")

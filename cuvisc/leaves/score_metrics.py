@@ -30,6 +30,10 @@ class ScoreStatisticsMetric(MetricNode):
     """
 
     aliases = ("cuvis_ai.training.metrics.ScoreStatisticsMetric",)
+    logs = (
+        *("score_mean", "score_std", "score_min", "score_max"),
+        *(f"score_q{100 * fraction:.0f}" for fraction in FRACTIONS),
+    )
     output = In("float32[B,H,W,K]", "what is measured", unit="scores|logits|probabilities")
 
     def __init__(self, **params: Any) -> None:

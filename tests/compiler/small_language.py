@@ -144,7 +144,7 @@ def read_spec(text: str) -> tuple[Spec, Diagnostics]:
         datamodule=None,
         training=FrozenMap(data.get("training", {})),
         document=document,
-        canonical=FrozenMap(data),
+        canonical=FrozenMap({**data, "graph": {"name": "graph", **graph}}),
     )
     return spec, diagnostics
 

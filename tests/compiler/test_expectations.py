@@ -62,7 +62,7 @@ def test_no_data_module_gives_nothing_to_complain_of() -> None:
 
 
 @pytest.mark.parametrize(
-    "monitor", ["val/loss/total", "train/loss/bce", "val/loss/bce", "lr", "val/metric/anomaly_f1"]
+    "monitor", ["val/loss/total", "train/loss/bce", "val/loss/bce", "lr", "lr-Adam", "val/metric/anomaly_f1"]
 )
 def test_logged_names(monitor: str) -> None:
     metric = "metric_leaves: {detection: {type: AnomalyDetectionMetrics, parent: head, reads: logits}}\n"
@@ -89,6 +89,42 @@ def test_names_that_are_never_logged(leaves: str, monitor: str, help: str) -> No
     (warning,) = [block for block in found.split("\ns.yaml") if "W305" in block]
     assert f"`training.optimizer.scheduler.monitor` waits for `{monitor}`, which is never logged" in warning
     assert warning.split("\n")[2].endswith(f"^ {help}")
+
+
+METRIC = "{type: AnomalyDetectionMetrics, parent: head, reads: logits}"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "meant"),
+    [
+        ("anomaly_auroc", "val/metric/anomaly_auroc"),
+        ("anomaly_f2", "val/metric/anomaly_f1"),
+        ("val/metric/anomaly_aurok", "val/metric/anomaly_auroc"),
+        ("val_loss", "val/loss/total"),
+    ],
+)
+def test_names_of_metrics_are_known(monitor: str, meant: str) -> None:
+    callbacks = f"[{{type: EarlyStopping, monitor: {monitor}}}]"
+    training = f"training: {{trainer: {{callbacks: {callbacks}}}}}\n"
+    found = answer(f"{BCE}metric_leaves: {{detection: {METRIC}}}\n{training}")
+    assert f"waits for `{monitor}`, which is never logged" in found
+    assert f"^ did you mean `{meant}`?" in found
+
+
+def test_a_name_that_two_metrics_share_is_logged_under_both() -> None:
+    leaves = f"{BCE}metric_leaves: {{one: {METRIC}, two: {METRIC}}}\n"
+    training = "training: {{trainer: {{callbacks: [{{type: EarlyStopping, monitor: {}}}]}}}}\n"
+    assert answer(leaves + training.format("val/metric/two/anomaly_f1")) == ""
+    assert "did you mean `val/metric/two/anomaly_f1`?" in answer(
+        leaves + training.format("val/metric/anomaly_f1")
+    )
+
+
+def test_a_metric_that_says_nothing_may_log_anything() -> None:
+    schema: Any = copy.deepcopy(load().schema)
+    schema["$defs"]["metric.AnomalyDetectionMetrics"]["x-cuvisc"]["logs"] = None
+    training = "training: {trainer: {callbacks: [{type: EarlyStopping, monitor: val/metric/mine}]}}\n"
+    assert answer(f"{BCE}metric_leaves: {{d: {METRIC}}}\n{training}", Catalogue(schema)) == ""
 
 
 def test_a_callback_that_is_switched_off_waits_for_nothing() -> None:
