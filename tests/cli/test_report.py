@@ -93,7 +93,7 @@ def test_an_artifact_is_answered_with_what_to_do(
     assert (done.code, done.out) == (3, "")
     assert done.err == (
         "error: artifact is an artifact, which says nothing about how it was trained: name the run it was exported "
-        "from, whose page shows the parity too; or measure it: cuvisc evaluate artifact CUBE -o FOLDER\n",
+        "from, whose page shows the parity too; or measure it: cuvisc evaluate artifact CUBE -o FOLDER\n"
     )
 
 

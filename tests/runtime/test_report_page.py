@@ -335,11 +335,10 @@ def test_an_export_is_reported_until_the_run_is_trained_again(split: Path, tmp_p
 def test_an_export_of_what_cannot_be_written_to_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    leave_export(tmp_path / "none", Path("artifact"), {"results": []})
-    assert caplog.messages == [
-        f"the report of {tmp_path / 'none'} does not show the export: "
-        f"{tmp_path / 'none'} is no run folder: it holds no run.json"
-    ]
+    run = tmp_path / "none"
+    leave_export(run, Path("artifact"), {"results": []})
+    reason = f"{run} is no run folder: it holds no run.json"
+    assert caplog.messages == [f"the report of {run} does not show the export: {reason}"]
 
 
 def test_a_report_needs_no_torch(split: Path, tmp_path: Path) -> None:
