@@ -13,8 +13,8 @@ _VERBS = (
 )
 
 _DATA = """
-# Your own cubes: .npz or .npy files with one image [H,W,C] each; `cuvisc nodes CubeFiles` says more.
-# datamodule: {type: CubeFiles, data_dir: data, train: "train/*.npz", val: "val/*.npz"}
+# Your own cubes, ENVI, GeoTIFF, HDF5, MAT or NumPy files of one image each; `cuvisc nodes CubeFiles` says more.
+# datamodule: {type: CubeFiles, data_dir: data, train: "train/*.hdr", val: "val/*.hdr"}
 # To begin with, a public scene{scene}.
 datamodule: {type: IndianPines{data}}
 """
