@@ -19,6 +19,7 @@ from cuvisc.language.declare import ParameterError
 from cuvisc.runtime.callbacks.named import make_callbacks
 from cuvisc.runtime.config import MONITORED, TrainerConfig, TrainingConfig, refuse_half_on_cpu
 from cuvisc.runtime.epoch_state import RunCheckpoints
+from cuvisc.runtime.pace import Pace
 from cuvisc.runtime.progress import bars_wanted, log
 from cuvisc.schema.errors import DeviceError, SpecError
 
@@ -54,11 +55,27 @@ class KeepBest(Callback):
 
 
 class EpochLines(Callback):
-    """One line of losses and metrics for every epoch."""
+    """A line of losses and metrics now and then: some ten in a whole training, one a minute where epochs are slow."""
+
+    def __init__(self) -> None:
+        self._pace = Pace(None)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epochs = trainer.max_epochs or -1
+        self._pace = Pace(epochs if epochs > 0 else None)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tell(trainer, logging.INFO if self._pace.due(trainer.current_epoch + 1) else logging.DEBUG)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Training may end before its last epoch; Lightning has counted the epoch by now.
+        if trainer.current_epoch > self._pace.told:
+            self._tell(trainer, logging.INFO, trainer.current_epoch)
+
+    def _tell(self, trainer: Trainer, level: int, epoch: int | None = None) -> None:
         of = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
-        log.info("Epoch %d%s: %s", trainer.current_epoch + 1, of, summary(metrics_of(trainer)))
+        number = trainer.current_epoch + 1 if epoch is None else epoch
+        log.log(level, "Epoch %d%s: %s", number, of, summary(metrics_of(trainer)))
 
 
 def metrics_of(trainer: Trainer) -> dict[str, float]:
