@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,19 @@ def test_a_mentioned_command_has_its_verb_and_options(page: str, command: str) -
 )
 def test_a_mentioned_target_is_in_the_makefile(page: str, target: str) -> None:
     assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
+
+
+def test_extras_that_pages_and_messages_name_exist() -> None:
+    known = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    texts = [*pages(), *(ROOT / "examples").glob("*.ipynb"), *(ROOT / "cuvisc").rglob("*.py")]
+    named = {
+        (path.name, extra)
+        for path in texts
+        for extras in re.findall(r"'(?:cuvisc|\.)\[([a-z,]+)\]'", path.read_text(encoding="utf-8"))
+        for extra in extras.split(",")
+    }
+    assert len(named) > 5
+    assert {(name, extra) for name, extra in named if extra not in known} == set()
 
 
 def test_files_that_pages_name_exist() -> None:

@@ -59,6 +59,7 @@ NEVER = {
     "runtime/prediction.py": TORCH,
     "runtime/batch.py": TORCH,
     "runtime/report/page.py": TORCH,
+    "runtime/notebook": TORCH,
 }
 """Packages that a room, folder or file never imports itself, not even inside a function."""
 
