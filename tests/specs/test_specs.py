@@ -189,7 +189,7 @@ def check_bands_read(path: Path, selected: list[int]) -> None:
     assert len(selected) == 60
 
 
-@pytest.mark.parametrize("name", ["abu-airport-2", "abu-airport-3", "sandiego-aviris1"])
+@pytest.mark.parametrize("name", ["abu-airport-2", "abu-airport-3", "hydice-urban", "sandiego-aviris1"])
 def test_channel_selection_beats_plain_rx_on_scenes_with_masks(name: str, tmp_path: Path) -> None:
     check_phase4(local_scene(name), tmp_path / "run")
 
