@@ -8,7 +8,8 @@ depends on is solved. Pure Python: never torch or numpy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cuvisc.compiler.graph import INPUT, TypedGraph, TypedNode, ValueRef
 
@@ -17,6 +18,31 @@ _CARRIERS: Mapping[str, frozenset[str]] = {
     EXTREMA: frozenset({"diagonal"}),
     MOMENTS: frozenset({"diagonal", "affine"}),
 }
+
+
+@dataclass(frozen=True)
+class Share:
+    """The training data that phase 1 reads: this `fraction` of the samples, evenly spread over them in order.
+
+    Of each, every `stride`-th row and column is measured.
+    """
+
+    fraction: float = 1.0
+    stride: int = 1
+
+    @classmethod
+    def of(cls, training: Mapping[str, Any]) -> Share:
+        """The share that a spec's `training` section asks for."""
+        return cls(training.get("fit_fraction", cls.fraction), training.get("fit_stride", cls.stride))
+
+    def takes(self, index: int) -> bool:
+        """Whether sample number `index`, from 0, is read; the first one always is."""
+        return index == 0 or int(index * self.fraction) > int((index - 1) * self.fraction)
+
+    def __str__(self) -> str:
+        samples = "" if self.fraction == 1 else f"{100 * self.fraction:g} % of "
+        pixels = "" if self.stride == 1 else f", one row and column in {self.stride},"
+        return f"{samples}the training data{pixels}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +93,7 @@ class Plan:
 
     passes: tuple[Pass, ...]
     sources: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
+    share: Share = Share()
 
     def describe(self) -> tuple[str, ...]:
         """One line a pass."""
@@ -74,14 +101,14 @@ class Plan:
             return ("no pass over the training data: nothing has to be fitted",)
         count = len(self.passes)
         return tuple(
-            f"pass {number} of {count}: reads the training data once; "
+            f"pass {number} of {count}: reads {self.share} once; "
             f"measures {'; '.join(str(tap) for tap in step.taps)}; solves {', '.join(step.solves)}"
             for number, step in enumerate(self.passes, start=1)
         )
 
 
-def plan_statistics(graph: TypedGraph) -> Plan:
-    """The fewest passes that phase 1 can do with.
+def plan_statistics(graph: TypedGraph, share: Share | None = None) -> Plan:
+    """The fewest passes that phase 1 can do with, over the spec's share of the training data unless one is given.
 
     Where there is a first pass, it measures extrema and moments of `input.cube` whether or not a node asks: the
     certificate that an export's rounding is harmless needs them, and they cost a fraction of reading the data.
@@ -89,7 +116,7 @@ def plan_statistics(graph: TypedGraph) -> Plan:
     planner = _Planner(graph)
     for node in graph.nodes:
         planner.visit(node)
-    return planner.plan()
+    return replace(planner.plan(), share=share or Share.of(graph.spec.training))
 
 
 class _Planner:

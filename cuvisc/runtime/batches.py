@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -21,19 +21,27 @@ def pixels_of(cube: Tensor) -> NDArray[Any]:
     return np.asarray((flat.float() if flat.dtype == torch.bfloat16 else flat).numpy())
 
 
-def phase_one_batches(loader: Any, rank: int = 0, world: int = 1, limit: int | None = None) -> Iterable[Any]:
+def phase_one_batches(
+    loader: Any,
+    rank: int = 0,
+    world: int = 1,
+    limit: int | None = None,
+    takes: Callable[[int], bool] = lambda index: True,
+) -> Iterable[Any]:
     """The batches phase 1 reads on one rank: all samples once, in order, none repeated to make shares even.
+
+    `takes` says of the number of a sample, or of a batch where samples cannot be chosen, whether it is one of them.
 
     A plain DataLoader that shuffles or drops the last batch is read in order and to its end instead, so that
     statistics depend on neither. A loader with a sampler of its own is read as it is, batches dealt out to the ranks.
     """
-    ordered = _in_order(loader, rank, world)
+    ordered = _in_order(loader, rank, world, takes)
     if ordered is not None:
         return ordered if limit is None else _Limited(ordered, limit)
-    return _Dealt(loader, rank, world, limit)
+    return _Dealt(loader, rank, world, limit, takes)
 
 
-def _in_order(loader: Any, rank: int, world: int) -> DataLoader[Any] | None:
+def _in_order(loader: Any, rank: int, world: int, takes: Callable[[int], bool]) -> DataLoader[Any] | None:
     if type(loader) is not DataLoader or type(loader.batch_sampler) is not BatchSampler:
         return None
     sampler = loader.sampler
@@ -43,7 +51,8 @@ def _in_order(loader: Any, rank: int, world: int) -> DataLoader[Any] | None:
     if not plain or not hasattr(loader.dataset, "__len__"):
         return None
     dataset = loader.dataset
-    share = dataset if world == 1 else Subset(dataset, range(rank, len(dataset), world))
+    taken = [index for index in range(len(dataset)) if takes(index)][rank::world]
+    share = dataset if len(taken) == len(dataset) else Subset(dataset, taken)
     return DataLoader(
         share,
         batch_size=loader.batch_size,
@@ -65,13 +74,22 @@ class _Limited:
 
 
 class _Dealt:
-    """Every `world`-th batch of a loader, every time it is read."""
+    """Every `world`-th of the batches taken of a loader, every time it is read."""
 
-    def __init__(self, loader: Iterable[Any], rank: int, world: int, limit: int | None) -> None:
+    def __init__(
+        self,
+        loader: Iterable[Any],
+        rank: int,
+        world: int,
+        limit: int | None,
+        takes: Callable[[int], bool],
+    ) -> None:
         self._loader, self._rank, self._world, self._limit = loader, rank, world, limit
+        self._takes = takes
 
     def __iter__(self) -> Iterator[Any]:
-        return islice(iter(self._loader), self._rank, self._limit, self._world)
+        taken = (batch for index, batch in enumerate(self._loader) if self._takes(index))
+        return islice(taken, self._rank, self._limit, self._world)
 
 
 def wavelengths_in(datamodule: Any, batches: Iterable[Any], bands: int) -> tuple[float, ...] | None:

@@ -234,6 +234,13 @@ class TrainingConfig(Section):
         "keep what frozen nodes make of every image; auto: in a quarter of free memory, on a CPU; memory: all of it",
         choices=("auto", "off", "memory"),
     )
+    fit_fraction: float = Param(
+        1.0, "share of the training samples that phase 1 reads, evenly spread over them in order", gt=0, le=1
+    )
+    fit_stride: int = Param(1, "phase 1 measures every so-many-th row and column of an image", ge=1)
+    compile: bool = Param(
+        False, "compute phase 2 with torch.compile: slow to begin, needs a C++ compiler (on a GPU: Triton)"
+    )
     trainer: TrainerConfig = Param(doc="options of Lightning's Trainer")
     optimizer: OptimizerConfig = Param(doc="optimizer and learning rate")
     monitor_plugins: list[Any] = Param([], "further monitors, as objects")

@@ -47,6 +47,11 @@ class Evaluation:
                 touched.add(node.id)
         self._touched = touched
 
+    @property
+    def changing(self) -> tuple[str, ...]:
+        """Ids of the nodes that are computed anew for every batch, in order."""
+        return tuple(node.id for node in self._module.graph.nodes if node.id not in self.frozen.nodes)
+
     def __call__(self, cube: Tensor, wanted: Collection[ValueRef]) -> Mapping[ValueRef, Tensor]:
         """The wanted values, and those computed on the way."""
         if not wanted:

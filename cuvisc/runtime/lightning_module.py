@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from cuvisc.compiler.graph import ValueRef
 from cuvisc.compiler.module import CompiledGraph, ShapeError
 from cuvisc.language.leaf import BatchError, LossNode, MetricNode, VisualizationNode
 from cuvisc.runtime.attached import Attached, of_kind
+from cuvisc.runtime.compiling import compiled_nodes
 from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.frozen import FrozenValues, memory_limit
@@ -64,6 +66,7 @@ class CuvisLightningModule(LightningModule):
         self._first_batch: tuple[dict[str, Any], Values] | None = None
         self.trained = tuple(node.id for node in trained_nodes(compiled.graph))
         self._evaluate = Evaluation(compiled, self.trained)
+        self._compiled = ExitStack()
 
     def setup(self, stage: str) -> None:
         """Phase 1, then parameters of what phase 2 moves."""
@@ -98,6 +101,11 @@ class CuvisLightningModule(LightningModule):
     def on_fit_start(self) -> None:
         frozen = FrozenValues(self.compiled, self.trained, memory_limit(self.config.cache, self.device))
         self._evaluate = Evaluation(self.compiled, self.trained, frozen)
+        if self.config.compile:
+            self._compiled.enter_context(compiled_nodes(self.compiled, self._evaluate.changing, self.device))
+
+    def teardown(self, stage: str) -> None:
+        self._compiled.close()
 
     def on_train_start(self) -> None:
         # An epoch shorter than the interval would otherwise log no training loss at all.

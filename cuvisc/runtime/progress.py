@@ -20,15 +20,16 @@ def bars_wanted() -> bool:
     return sys.stderr.isatty() and not os.environ.get("CI")
 
 
-def follow(steps: Iterable[T], text: str, shown: bool) -> Iterator[T]:
-    """The steps, with a bar that is gone when they are done."""
+def follow(steps: Iterable[T], text: str, shown: bool, total: int | None = None) -> Iterator[T]:
+    """The steps, with a bar that is gone when they are done; `total` is their number where they do not know it."""
     if not shown:
         yield from steps
         return
     from rich.console import Console
     from rich.progress import track
 
-    total = len(steps) if isinstance(steps, Sized) else None
+    if total is None and isinstance(steps, Sized):
+        total = len(steps)
     yield from track(steps, text, total=total, console=Console(stderr=True), transient=True)
 
 

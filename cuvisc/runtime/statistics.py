@@ -7,7 +7,8 @@ anything is computed; other taps evaluate the graph just far enough.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sized
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ from cuvisc.language.statistics import (
 from cuvisc.runtime.batches import pixels_of
 from cuvisc.runtime.carry import statistic_for
 from cuvisc.runtime.data.contract import check_batch
+from cuvisc.runtime.lanes import read_ahead
 from cuvisc.runtime.progress import follow, log
 from cuvisc.runtime.ranks import gather, rank_and_world
 from cuvisc.runtime.sample import PixelSample
@@ -90,13 +92,16 @@ class _Phase:
         profile: InputProfile | None = None
         for index, step in enumerate(passes):
             reading = _Reading(
-                self.module, step.taps, PixelSample(rank_and_world()[0]) if index == 0 else None
+                self.module,
+                step.taps,
+                self.plan.share.stride,
+                PixelSample(rank_and_world()[0]) if index == 0 else None,
             )
-            text = f"Phase 1, pass {index + 1} of {len(passes)}"
-            for batch in follow(self.batches(), text, self.bars):
-                cube = reading.open(batch)
-                self._solve_unmeasured()
-                reading.take(cube)
+            with closing(self._read(f"Phase 1, pass {index + 1} of {len(passes)}")) as batches:
+                for batch in batches:
+                    cube = reading.open(batch)
+                    self._solve_unmeasured()
+                    reading.take(cube)
             reading.agree_on_bands()
             self._solve_unmeasured()
             self.measured |= {(index, *tap_and_kind): found for tap_and_kind, found in reading.results()}
@@ -106,6 +111,13 @@ class _Phase:
                 self._solve(self.module.graph.by_id[name], self.plan.sources[name])
         assert profile is not None
         return profile
+
+    def _read(self, text: str) -> Generator[Any, None, None]:
+        """The batches of one pass, each read while the one before is measured."""
+        batches = self.batches()
+        total = len(batches) if isinstance(batches, Sized) else None
+        with closing(read_ahead(batches, 1)) as coming:
+            yield from follow(coming, text, self.bars, total)
 
     def _solve_unmeasured(self) -> None:
         """Fill what needs no statistic, as soon as the number of bands is known."""
@@ -141,9 +153,12 @@ class _Phase:
 class _Reading:
     """One pass: accumulators for every tap, and a sample of the input where asked for."""
 
-    def __init__(self, module: CompiledGraph, taps: tuple[Tap, ...], sample: PixelSample | None) -> None:
+    def __init__(
+        self, module: CompiledGraph, taps: tuple[Tap, ...], stride: int, sample: PixelSample | None
+    ) -> None:
         self.module = module
         self.taps = taps
+        self._stride = stride
         self.dtype = ""
         self._sample = sample
         self._accumulators: dict[tuple[Tap, str], Accumulator] = {
@@ -163,11 +178,12 @@ class _Reading:
 
     @torch.no_grad()
     def take(self, cube: torch.Tensor) -> None:
-        """Measure one batch."""
-        values: dict[ValueRef, NDArray[Any]] = {INPUT: pixels_of(cube)}
+        """Measure one batch; nodes that look at whole images see them whole."""
+        found = {INPUT: cube}
         if self._evaluated:
-            found = self.module.evaluate(cube, self._evaluated)
-            values |= {ref: pixels_of(found[ref]) for ref in self._evaluated}
+            found = {**self.module.evaluate(cube, self._evaluated), INPUT: cube}
+        step = self._stride
+        values = {ref: pixels_of(found[ref][:, ::step, ::step]) for ref in (INPUT, *self._evaluated)}
         step = block_pixels(max(pixels.shape[1] for pixels in values.values()))
         for start in range(0, max(len(pixels) for pixels in values.values()), step):
             self._take_block({ref: pixels[start : start + step] for ref, pixels in values.items()})

@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from cuvisc.compiler.gradients import trained_nodes
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.compiler.module import CompiledGraph, ShapeError, build_module
-from cuvisc.compiler.plan import plan_statistics
+from cuvisc.compiler.plan import Share, plan_statistics
 from cuvisc.language.leaf import LeafNode, MonitoringNode
 from cuvisc.language.node import Node
 from cuvisc.runtime.attached import attach_leaves
@@ -295,9 +295,12 @@ class _Running:
             data.setup("fit")
         rank, world = rank_and_world()
         loader = data.train_dataloader()
-        batches = phase_one_batches(loader, rank, world, int(trial) or None)
+        config = self.session.config
+        share = Share(config.fit_fraction, config.fit_stride)
+        batches = phase_one_batches(loader, rank, world, int(trial) or None, share.takes)
         log.info("Phase 1: fitting statistics")
-        fit = fit_statistics(self.module, plan_statistics(self.session.graph), lambda: batches, bars_wanted())
+        plan = plan_statistics(self.session.graph, share)
+        fit = fit_statistics(self.module, plan, lambda: batches, bars_wanted())
         log.info("Phase 1 complete in %.1f seconds", fit.seconds)
         self._record_fit(fit, wavelengths_in(data, batches, self.module.channels or 0))
         if self.epochs != 0:

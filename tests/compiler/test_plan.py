@@ -8,7 +8,7 @@ import pytest
 from small_language import checked, says
 
 from cuvisc.compiler.graph import ValueRef
-from cuvisc.compiler.plan import Source, Tap, plan_statistics
+from cuvisc.compiler.plan import Share, Source, Tap, plan_statistics
 
 
 def described(text: str) -> str:
@@ -127,3 +127,30 @@ def test_sources_say_where_each_statistic_comes_from() -> None:
         "both": (Source("moments", (scores, normalized), 1, joint),),
     }
     assert joint.parts == (cube, scores)
+
+
+@pytest.mark.parametrize(
+    ("training", "reads"),
+    [
+        ("{fit_fraction: 0.25}", "25 % of the training data"),
+        ("{fit_stride: 4}", "the training data, one row and column in 4,"),
+        ("{fit_fraction: 0.125, fit_stride: 2}", "12.5 % of the training data, one row and column in 2,"),
+    ],
+)
+def test_a_plan_says_which_share_of_the_data_it_reads(training: str, reads: str) -> None:
+    text = f"training: {training}\nnodes: {{rx: {{type: RX}}}}"
+    assert described(text) == (
+        f"pass 1 of 1: reads {reads} once; measures extrema, moments of input.cube; solves rx"
+    )
+
+
+def test_a_fraction_of_the_samples_is_spread_evenly() -> None:
+    def taken(fraction: float, count: int) -> list[int]:
+        return [index for index in range(count) if Share(fraction).takes(index)]
+
+    assert taken(1.0, 5) == [0, 1, 2, 3, 4]
+    assert taken(0.5, 6) == [0, 2, 4]
+    assert taken(0.3, 11) == [0, 4, 7, 10]
+    assert taken(1e-9, 1000) == [0]
+    for fraction in (0.1, 0.37, 2 / 3, 0.9):
+        assert abs(len(taken(fraction, 1000)) - 1000 * fraction) <= 1

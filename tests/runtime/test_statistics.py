@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from memory_data import ANOMALY, scene
 from sklearn.decomposition import PCA
 
 from cuvisc.compiler.module import CompiledGraph, build_module
-from cuvisc.compiler.plan import plan_statistics
+from cuvisc.compiler.plan import Share, plan_statistics
 from cuvisc.language.declare import In, Out
 from cuvisc.language.node import Node
 from cuvisc.runtime.statistics import Fit, fit_statistics
@@ -125,6 +128,31 @@ def test_every_batch_is_read_once_in_every_pass() -> None:
     plan = plan_statistics(module.graph)
     fit_statistics(module, plan, loader)
     assert read == len(plan.passes) * len(cubes) == 2 * len(cubes)
+
+
+@pytest.mark.parametrize("text", [ANOMALY, JOINED], ids=["anomaly", "joined"])
+def test_a_stride_fits_what_the_pixels_it_leaves_fit(text: str) -> None:
+    cubes, _ = scene()
+    module = build_module(typed(text))
+    batches = [{"cube": torch.from_numpy(cube[None])} for cube in cubes]
+    done = fit_statistics(module, plan_statistics(module.graph, Share(stride=3)), lambda: batches)
+    few, _ = fit(text, [cubes[:, ::3, ::3]])
+    assert done.profile.moments.count == cubes[:, ::3, ::3, 0].size
+    assert all("one row and column in 3" in line for line in done.passes)
+    assert_same_state(module, few, 1e-6)
+
+
+def test_what_a_reader_raises_ends_the_pass_and_its_thread() -> None:
+    cubes, _ = scene()
+    module = build_module(typed(ANOMALY))
+
+    def batches() -> Iterator[Any]:
+        yield {"cube": torch.from_numpy(cubes)}
+        raise DataError("cut short")
+
+    with pytest.raises(DataError, match=r"^cut short$"):
+        fit_statistics(module, plan_statistics(module.graph), batches)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("cuvisc")]
 
 
 def test_the_sample_is_of_real_pixels_spread_over_all_images() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from memory_data import ANOMALY, MemoryScene
 from torch.utils.data import DataLoader, SubsetRandomSampler, WeightedRandomSampler
 
 from cuvisc.compiler.module import build_module
-from cuvisc.compiler.plan import plan_statistics
+from cuvisc.compiler.plan import Share, plan_statistics
 from cuvisc.runtime.batches import phase_one_batches
 from cuvisc.runtime.sample import PixelSample
 from cuvisc.runtime.statistics import fit_statistics
@@ -62,7 +63,7 @@ def test_two_processes_fit_what_one_fits(tmp_path: Path) -> None:
             np.testing.assert_allclose(first[name], value.numpy(), rtol=1e-6, atol=1e-9)
 
 
-def indices(loader: object, **share: int) -> list[int]:
+def indices(loader: object, **share: Any) -> list[int]:
     return [int(value) for batch in phase_one_batches(loader, **share) for value in batch]
 
 
@@ -83,6 +84,19 @@ def test_a_sampler_of_the_users_own_is_respected() -> None:
 
 def test_a_limit_reads_the_first_batches() -> None:
     assert indices(DataLoader(torch.arange(10), batch_size=3, shuffle=True), limit=2) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_a_fraction_reads_the_same_samples_on_any_number_of_ranks(world: int) -> None:
+    loader = DataLoader(torch.arange(20), batch_size=3, shuffle=True)
+    takes = Share(0.25).takes
+    shares = [indices(loader, rank=rank, world=world, takes=takes) for rank in range(world)]
+    assert sorted(chain.from_iterable(shares)) == [0, 4, 8, 12, 16]
+
+
+def test_a_fraction_of_a_loader_with_its_own_sampler_is_of_its_batches() -> None:
+    loader = DataLoader(torch.arange(10), batch_size=2, sampler=list(range(9, -1, -1)))
+    assert indices(loader, takes=Share(0.5).takes) == [9, 8, 5, 4, 1, 0]
 
 
 def test_samples_of_ranks_join_to_one_sample() -> None:
