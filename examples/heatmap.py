@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 import matplotlib as mpl
@@ -29,4 +29,11 @@ def main(source: str, target: str, name: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("source", help="what `cuvisc predict` wrote, .npz")
+    parser.add_argument("target", help="picture to write, such as .png")
+    parser.add_argument("name", nargs="?", help="output to draw, as node.port")
+    try:
+        main(**vars(parser.parse_args()))
+    except (OSError, KeyError, StopIteration, ValueError) as error:
+        parser.exit(3, f"error: {error or 'no output holds scores'}\n")

@@ -5,9 +5,8 @@ python examples/phase1_statistical.py [OVERRIDES]      such as nodes.normalizer.
 
 from __future__ import annotations
 
-import sys
-
 from cuvisc import Graph, TrainerConfig, TrainingConfig
+from cuvisc.cli.answers import run_script
 from cuvisc.leaves import AnomalyDetectionMetrics, AnomalyHeatmap, ScoreStatisticsMetric
 from cuvisc.nodes import MinMaxNormalizer, RXGlobal
 from cuvisc.runtime import DummyMonitor, IndianPines
@@ -38,4 +37,4 @@ def main(overrides: list[str]) -> Graph:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_script(main)

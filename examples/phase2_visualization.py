@@ -5,9 +5,8 @@ python examples/phase2_visualization.py [OVERRIDES]    such as visualization_lea
 
 from __future__ import annotations
 
-import sys
-
 from cuvisc import Graph, TrainerConfig, TrainingConfig
+from cuvisc.cli.answers import run_script
 from cuvisc.leaves import (
     AnomalyDetectionMetrics,
     AnomalyHeatmap,
@@ -46,4 +45,4 @@ def main(overrides: list[str]) -> Graph:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_script(main)

@@ -8,11 +8,10 @@ such as training.trainer.max_epochs=20 training.optimizer.lr=0.01, training.trai
 
 from __future__ import annotations
 
-import sys
-
 import torch
 
 from cuvisc import Graph, OptimizerConfig, TrainerConfig, TrainingConfig
+from cuvisc.cli.answers import run_script
 from cuvisc.leaves import ComponentOrthogonalityMetric, ExplainedVarianceMetric, OrthogonalityLoss
 from cuvisc.nodes import MinMaxNormalizer, TrainablePCA
 from cuvisc.runtime import DummyMonitor, IndianPines
@@ -68,4 +67,4 @@ def main(overrides: list[str]) -> Graph:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_script(main)

@@ -5,9 +5,8 @@ python examples/phase4_channel_selection.py [OVERRIDES]     such as nodes.select
 
 from __future__ import annotations
 
-import sys
-
 from cuvisc import Graph, OptimizerConfig, TrainerConfig, TrainingConfig
+from cuvisc.cli.answers import run_script
 from cuvisc.leaves import (
     AnomalyBCEWithLogits,
     AnomalyDetectionMetrics,
@@ -84,4 +83,4 @@ def main(overrides: list[str]) -> Graph:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_script(main)

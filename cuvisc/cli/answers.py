@@ -48,6 +48,15 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
         _leave(error, _defect(error), 1, debug)
 
 
+def run_script(main: Callable[[list[str]], object]) -> None:
+    """Run a script's `main` with the arguments of its command line, and leave as the verbs do."""
+    from cuvisc.cli.terminal import tolerate_narrow_encodings
+
+    tolerate_narrow_encodings()
+    arguments, debug = without_debug(sys.argv[1:])
+    answer(lambda: main(arguments), debug)
+
+
 def without_debug(arguments: list[str]) -> tuple[list[str], bool]:
     """The arguments without `--debug`, and whether it was among those before a `--`."""
     end = arguments.index("--") if "--" in arguments else len(arguments)

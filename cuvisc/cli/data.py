@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
         force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     ) -> None:
-        """Write a public scene with its ground truth: cube, mask, labels, wavelengths.
+        """Write a public scene with its ground truth.
+
+        The file holds cube, mask, labels and wavelengths.
 
         Example: cuvisc data indian-pines -o indian_pines.npz
         """

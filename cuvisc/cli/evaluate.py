@@ -81,7 +81,9 @@ def register(app: typer.Typer) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
         as_csv: Annotated[bool, typer.Option("--csv", help="Print a line for every file as CSV.")] = False,
     ) -> None:
-        """Measure AUROC, average precision, precision, recall, F1 and IoU against masks, of every file and of all.
+        """Measure a detector against masks, of every file and of all.
+
+        AUROC, average precision, precision, recall, F1 and IoU.
 
         With -o also the curves, and what every threshold worth knowing decides. Of every pixel one float32 is kept, so
         that all of it is exact; what the data does not define is left out, with the reason on stderr. A cube that

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
         force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the parity evidence as JSON.")] = False,
     ) -> None:
-        """Write ONNX and TorchScript, compared with the float64 reference before anything is kept.
+        """Write ONNX and TorchScript that compute what was trained.
+
+        Both are compared with a float64 reference before anything is kept.
 
         What the comparison found is added to the run's report.
 

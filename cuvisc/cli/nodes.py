@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print for programs.")] = False,
     ) -> None:
-        """List every type a spec can name, or show one: its parameters, ports, state and statistics.
+        """List every type a spec can name, or show one.
+
+        What is shown are its parameters, ports, state and statistics.
 
         Example: cuvisc nodes TrainablePCA
         """

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
         force: Annotated[bool, typer.Option("--force", help="Replace the file that -o names.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the key numbers as JSON.")] = False,
     ) -> None:
-        """Write a page that says how good a detector is: numbers, pictures, curves, and what they rest on.
+        """Write a page that says how good a detector is.
+
+        It has numbers, pictures, curves, and what they rest on.
 
         `cuvisc train` writes it at its end, `cuvisc export` adds what it proved. What is missing is said on the page.
 

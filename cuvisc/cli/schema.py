@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option("--package", help="Print the header that a package of types ships.")
         ] = None,
     ) -> None:
-        """Print the JSON Schema of specs; editors complete and check with it as you type.
+        """Print the JSON Schema of specs, for editors.
+
+        They complete and check with it as you type.
 
         Installed packages of types are part of it. Example: cuvisc schema > cuvisc.schema.json
         """

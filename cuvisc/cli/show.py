@@ -35,7 +35,9 @@ def register(app: typer.Typer) -> None:
         ],
         format: Annotated[Format, typer.Option("--format", help="How to draw the graph.")] = Format.TEXT,
     ) -> None:
-        """Show a graph with the types of its values, the passes over the data, and what an export folds and leaves out.
+        """Show a graph: types, passes over the data, what exports fold.
+
+        What an export leaves out is shown too.
 
         Example: cuvisc show specs/rx.yaml --format svg > rx.svg
         """

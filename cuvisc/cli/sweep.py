@@ -49,10 +49,10 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--quiet", "-q", help="No line for every run on stderr.")
         ] = False,
     ) -> None:
-        """Train one run for every combination of the values given, and compare them.
+        """Train one run for every combination of values.
 
-        Every combination is checked before the first run starts. A run that fails does not stop the others.
-        Hydra's own settings go along: hydra.sweeper.n_trials=20.
+        They are compared in a table. Every combination is checked before the first run starts. A run that fails does
+        not stop the others. Hydra's own settings go along: hydra.sweeper.n_trials=20.
 
         Example: cuvisc sweep specs/anomaly.yaml training.optimizer.lr=1e-3,1e-2 training.seed=1,2
         """

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
     ) -> None:
-        """Fit the statistics of a graph, train what is trainable, and keep everything in a run folder.
+        """Fit and train a graph, and keep everything in a run folder.
 
         A resumed run goes on after its last whole epoch as if nothing had happened, with the spec of its folder. Of
         overrides it takes those that leave the graph as it is, such as a larger training.trainer.max_epochs.

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
         ],
         format: Annotated[Format, typer.Option("--format", help="How to write what is found.")] = Format.TEXT,
     ) -> None:
-        """Check specs and type-check their graphs, without running anything.
+        """Check specs and the types of their graphs; nothing is run.
 
         Example: cuvisc validate specs/rx.yaml nodes.rx.eps=1e-3
         """

@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
         threads: ThreadsOption = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     ) -> None:
-        """Check every checksum and the model, and replay the recorded parity cases on this device.
+        """Check that an artifact is whole and computes as exported.
+
+        Every checksum and the model are checked, and the recorded parity cases replayed on this device.
 
         Example: cuvisc verify artifact --device cuda
         """

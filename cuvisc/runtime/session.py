@@ -95,7 +95,7 @@ def run_session(session: Any, feeds: dict[str, Any]) -> list[Any]:
 def _create(runtime: ModuleType, model: bytes, provider: str, threads: int | None, *, strict: bool) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = _QUIET
-    options.intra_op_num_threads = threads or _usable_cores()
+    options.intra_op_num_threads = threads or usable_cores()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider == CPU:
         return runtime.InferenceSession(model, options, providers=[CPU], enable_fallback=0)
@@ -155,5 +155,5 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -136,15 +137,22 @@ def test_examples_run(
         assert len(graph.nodes["selector"].get_selected_channels()) == 12
 
 
-def test_a_wrong_override_of_an_example_is_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", PHASES)
+def test_a_wrong_override_is_answered_as_by_the_verbs(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "phase1_statistical.py"), "nodes.rx.epss=1"],
+        [sys.executable, str(ROOT / "examples" / f"{name}.py"), "training.trainer.max_epoch=2"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
-    assert done.returncode == 1
-    assert "nodes.rx.epss" in done.stderr
-    assert "did you mean `eps`?" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "<override>:1:18: error[E021]: override `training.trainer.max_epoch`: `training.trainer` has no `max_epoch`\n"
+        "    1 | training.trainer.max_epoch=2\n"
+        "      |                  ^^^^^^^^^ did you mean `max_epochs`?\n"
+        "1 error\n"
+    )
+    assert list(tmp_path.iterdir()) == []
