@@ -159,6 +159,26 @@ def test_every_section_is_there_and_named(split: Path) -> None:
     assert found.all("html") == [{"lang": "en"}]
 
 
+def test_other_images_are_shown_small_the_worst_first(split: Path) -> None:
+    evidence = Evidence.read(split / "report.npz")
+    mask, decided = hard()[1][2:], None
+    files, shown = evidence.facts["files"], evidence.facts["samples"]
+    main = evidence.facts["sample"]["index"]
+    assert sorted([*shown, main]) == list(range(len(files)))
+    wrong = [files[i]["confusion"]["misses"] + files[i]["confusion"]["alarms"] for i in shown]
+    assert wrong == sorted(wrong, reverse=True)
+    for number, index in enumerate(shown):
+        planes = evidence.group(f"sample/{number}")
+        np.testing.assert_array_equal(planes["mask"], mask[index] > 0)
+        decided = planes["decisions"]
+        assert int((decided & planes["mask"]).sum()) == files[index]["confusion"]["hits"]
+        assert (planes["scene"].shape, planes["scores"].shape) == ((12, 12, 3), (12, 12))
+    words = page(split).says("quality")
+    assert "More validation images, most wrong pixels first" in words
+    first = files[shown[0]]
+    assert f"{first['confusion']['hits']} of {first['anomalies']} anomalous pixels found" in words
+
+
 def test_pictures_and_tables_can_be_heard(split: Path) -> None:
     found = page(split)
     assert all(a.get("aria-label") or a.get("role") != "img" for a in found.all("svg"))

@@ -20,7 +20,7 @@ from cuvisc.leaves.false_color import false_color as figure_colors
 from cuvisc.runtime.report import palette, pictures
 from cuvisc.runtime.report.charts import Band, Chart, Line, Steps
 from cuvisc.runtime.report.history import read_history
-from cuvisc.runtime.report.maps import _outline
+from cuvisc.runtime.report.layers import border
 from cuvisc.runtime.report.markup import Html, duration, join, number, percent, tag
 from cuvisc.runtime.report.outcomes import (
     ALARM,
@@ -182,7 +182,7 @@ def test_shrinking_loses_no_detection() -> None:
     values[2499, 999], values[0, 0] = 7, np.nan
     step = pictures.step_for(*values.shape)
     small = pictures.shrink(values, step)
-    assert (step, small.shape, small.max()) == (3, (834, 334), 7)
+    assert (step, small.shape, small.max()) == (5, (500, 200), 7)
     assert np.isfinite(small[0, 0])
     assert pictures.shrink(values > 0, step).sum() == 1
 
@@ -190,9 +190,9 @@ def test_shrinking_loses_no_detection() -> None:
 def test_an_outline_is_as_long_as_the_border_of_the_mask() -> None:
     mask = np.random.default_rng(5).random((20, 30)) < 0.3
     padded = np.pad(mask.astype(int), 1)
-    border = sum(int(np.abs(np.diff(padded, axis=axis)).sum()) for axis in (0, 1))
-    assert sum(map(int, re.findall(r"[hv](\d+)", _outline(mask)))) == border
-    assert _outline(np.zeros((3, 3), bool)) == ""
+    length = sum(int(np.abs(np.diff(padded, axis=axis)).sum()) for axis in (0, 1))
+    assert sum(map(int, re.findall(r"[hv](\d+)", border(mask)))) == length
+    assert border(np.zeros((3, 3), bool)) == ""
 
 
 def test_every_pixel_has_one_outcome() -> None:

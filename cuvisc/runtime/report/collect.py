@@ -106,6 +106,8 @@ class _Reading:
         image = Image(name, (height, width), mask=mask)
         image.scores = {str(ref): flat[ref][:, 0].astype(np.float32) for ref in self.choice.ranked}
         image.decisions = {str(ref): flat[ref][:, 0].astype(bool) for ref in self.choice.decisions}
+        shown, _ = pictures.choose_bands(bands, self._wavelengths)
+        image.picture = pictures.false_color(cube, shown, pictures.step_for(height, width, pictures.SMALL))
         self._images.append(image)
         decided = next(iter(image.decisions.values()), None)
         scores = next(iter(image.scores.values()), None)

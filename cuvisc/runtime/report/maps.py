@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.report import palette
+from cuvisc.runtime.report.layers import border, drawing, heat, limits, outcomes_in_colors
 from cuvisc.runtime.report.markup import Html, absent, join, number, tag
 from cuvisc.runtime.report.outcomes import ALARM, FOUND, MISSED, NAMES, NO_DATA, NORMAL, judge
-from cuvisc.runtime.report.png import data_uri, encode
+from cuvisc.runtime.report.png import encode
 from cuvisc.runtime.report.run_files import RunFiles
-
-_SMALL = 500
-_LONGEST_OUTLINE = 20_000
 
 
 def maps(run: RunFiles) -> Html:
@@ -25,7 +23,7 @@ def maps(run: RunFiles) -> Html:
         why = run.problems.get("evidence") or "there was no validation image"
         return absent(f"No pictures: {why}.")
     arrays = run.evidence.arrays
-    outline = _outline(arrays.get("picture/mask"))
+    outline = border(arrays.get("picture/mask"))
     panels = [_scene(arrays["picture/rgb"], sample, outline)]
     main = run.found("main") or {}
     if main.get("name") is not None:
@@ -98,21 +96,11 @@ def _scene(rgb: NDArray[np.uint8], sample: dict[str, Any], outline: str) -> Html
 def _heat(
     values: NDArray[np.float32], name: str, unit: str | None, outline: str, threshold: float | None = None
 ) -> Html:
-    known = values[np.isfinite(values)]
-    low, high = (float(v) for v in np.percentile(known, (1, 99.8))) if known.size else (0.0, 1.0)
-    scaled = np.clip(
-        (np.nan_to_num(values.astype(np.float64), posinf=high, neginf=low) - low) / max(high - low, 1e-300),
-        0,
-        1,
-    )
-    index = np.rint(scaled * 254).astype(np.uint8)
-    index[np.isnan(values)] = 255
-    colors = palette.heat_ramp().copy()
-    colors[255] = palette.rgb(palette.OUTCOMES[NO_DATA])
+    low, high = limits(values)
     says = f"heat map of {name}, from {number(low, 3)} to {number(high, 3)}"
     return _panel(
         f"{unit.capitalize() if unit else 'Value'}: {name}",
-        encode(index, colors),
+        heat(values, low, high),
         values.shape,
         says,
         outline,
@@ -150,14 +138,11 @@ def _decisions(arrays: dict[str, NDArray[Any]], main: dict[str, Any], *, counted
     values = arrays.get(f"picture/value/{name}") if name is not None else None
     known = np.ones(decided.shape, bool) if values is None else ~np.isnan(values)
     outcomes = judge(known, decided, mask)
-    colors = np.array(
-        [palette.rgb(palette.OUTCOMES[outcome]) for outcome in sorted(palette.OUTCOMES)], np.uint8
-    )
     names = NAMES if mask is not None else {**NAMES, FOUND: "detection"}
     there = [(o, int((outcomes == o).sum())) for o in (FOUND, MISSED, ALARM, NORMAL, NO_DATA)]
     key = _key([(f"outcome-{o}", f"{names[o]} {number(n)}" if counted else names[o]) for o, n in there if n])
     says = "decisions: " + ", ".join(f"{number(n)} {names[o]}" for o, n in there if n)
-    return _panel("Decisions", encode(outcomes, colors), outcomes.shape, says, "", key)
+    return _panel("Decisions", outcomes_in_colors(outcomes), outcomes.shape, says, "", key)
 
 
 def _sampled(arrays: Mapping[str, NDArray[Any]], sample: Mapping[str, Any], name: str) -> Html:
@@ -191,36 +176,15 @@ def value(name: str, values: NDArray[Any], facts: Mapping[str, Any]) -> Html:
 def _panel(
     title: str, png: bytes, shape: tuple[int, ...], says: str, outline: str, *below: Html | None
 ) -> Html:
-    height, width = shape[:2]
-    image = tag(
-        "image", href=data_uri(png), width=width, height=height, class_="pixels" if width < _SMALL else None
+    return tag(
+        "figure",
+        tag("h3", title),
+        drawing(png, shape, says, outline),
+        tag("figcaption", *below),
+        class_="map",
     )
-    drawn = (tag("path", d=outline, class_=kind) for kind in ("halo", "outline")) if outline else None
-    svg = tag("svg", image, drawn, viewBox=f"0 0 {width} {height}", role="img", aria_label=says)
-    return tag("figure", tag("h3", title), svg, tag("figcaption", *below), class_="map")
 
 
 def _key(entries: list[tuple[str, str]]) -> Html:
     items = (tag("li", tag("span", class_=f"key {kind}", aria_hidden="true"), text) for kind, text in entries)
     return tag("ul", items, class_="legend")
-
-
-def _outline(mask: NDArray[np.bool_] | None) -> str:
-    """The border of a mask as the path of an SVG, empty where there is none or it is too tangled to help."""
-    if mask is None or not mask.any() or mask.all():
-        return ""
-    padded = np.pad(mask.astype(np.int8), 1)
-    runs = [*_runs(np.diff(padded, axis=0)[:, 1:-1] != 0)]
-    tall = [*_runs((np.diff(padded, axis=1)[1:-1] != 0).T)]
-    if len(runs) + len(tall) > _LONGEST_OUTLINE:
-        return ""
-    flat = "".join(f"M{begin} {row}h{end - begin}" for row, begin, end in runs)
-    return flat + "".join(f"M{column} {begin}v{end - begin}" for column, begin, end in tall)
-
-
-def _runs(edges: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-    """Line, begin and end of every run of true values along the last axis."""
-    change = np.diff(np.pad(edges.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    lines, begins = np.nonzero(change == 1)
-    _, ends = np.nonzero(change == -1)
-    return list(zip(lines.tolist(), begins.tolist(), ends.tolist(), strict=True))

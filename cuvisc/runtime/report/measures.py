@@ -30,13 +30,14 @@ _AGREEMENT = 0.9999
 
 @dataclass
 class Image:
-    """One validation image: values of one band by name, flat; and its mask, where it has one."""
+    """One validation image: values of one band by name, flat; its mask, where it has one; a small picture of it."""
 
     name: str
     shape: tuple[int, int]
     scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     decisions: dict[str, Bools] = field(default_factory=dict)
     mask: Bools | None = None
+    picture: NDArray[np.uint8] | None = None
 
 
 def ranking(scores: Floats, mask: Bools | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from cuvisc.runtime.report.maps import maps, other_outputs
 from cuvisc.runtime.report.markup import Html, absent, join, tag
 from cuvisc.runtime.report.quality import quality
 from cuvisc.runtime.report.run_files import RunFiles
+from cuvisc.runtime.report.samples import samples
 from cuvisc.runtime.report.spectra import spectra
 from cuvisc.runtime.report.structure import graph, phase_one
 from cuvisc.runtime.report.trust import environment, figures, parity, spec
@@ -19,7 +20,7 @@ from cuvisc.runtime.report.verdict import head
 
 REPORT = "report.html"
 SECTIONS: tuple[tuple[str, str, Callable[[RunFiles], Html]], ...] = (
-    ("quality", "Detection", lambda run: join(quality(run), other_outputs(run))),
+    ("quality", "Detection", lambda run: join(quality(run), samples(run), other_outputs(run))),
     ("spectra", "Spectra", spectra),
     ("training", "Training", training),
     ("graph", "Graph", graph),

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from cuvisc.runtime.inspection import TARGETS_NM
 
-LARGEST = 1024
+LARGEST, SMALL = 512, 192
+"""Pixels along a side of the picture at the top of a page, and of one among several."""
 _TOLERANCE = 25.0
 
 Floats = NDArray[np.float64]
 
 
-def step_for(height: int, width: int) -> int:
+def step_for(height: int, width: int, largest: int = LARGEST) -> int:
     """Pixels of the image along one side of a pixel of the picture."""
-    return max(1, -(-max(height, width) // LARGEST))
+    return max(1, -(-max(height, width) // largest))
 
 
 def shrink(values: NDArray[Any], step: int) -> NDArray[Any]:

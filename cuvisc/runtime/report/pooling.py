@@ -12,9 +12,9 @@ from cuvisc.runtime.report import measures
 from cuvisc.runtime.report.choice import Choice
 from cuvisc.runtime.report.evidence import Evidence
 from cuvisc.runtime.report.measures import Bools, Floats, Image
-from cuvisc.runtime.report.pictures import shrink
+from cuvisc.runtime.report.pictures import SMALL, shrink, step_for
 
-_ROWS = 500
+_ROWS, _SAMPLES = 500, 6
 NO_SCORES = "the graph decides without scores of one band"
 
 
@@ -70,6 +70,7 @@ class Pool:
         facts["files"] = [
             measures.file_row(image, main, image.decisions, threshold) for image in self.images[:_ROWS]
         ]
+        self._fill_samples(evidence, threshold)
 
     def _ranking(self, name: str) -> dict[str, Any]:
         scores, mask = measures.joined(self.images, name, labelled=self.labelled)
@@ -117,6 +118,31 @@ class Pool:
             image = self.images[sample["index"]]
             decided = (image.scores[self.ranked[0]] >= threshold).reshape(image.shape)
             arrays["picture/decisions"] = shrink(decided, sample["step"])
+
+    def _fill_samples(self, evidence: Evidence, threshold: float | None) -> None:
+        """Small planes of some more images: those with most wrong pixels, where decisions and masks say so."""
+        files, main = evidence.facts["files"], evidence.facts["sample"]["index"]
+        rest = [index for index in range(len(files)) if index != main]
+        chosen = sorted(rest, key=lambda index: -_wrong(files[index]))[:_SAMPLES]
+        evidence.facts["samples"] = chosen
+        for number, index in enumerate(chosen):
+            image = self.images[index]
+            step = step_for(*image.shape, SMALL)
+            scores = image.scores[self.ranked[0]] if self.ranked else None
+            decided = image.decisions[self.decisions[0]] if self.decisions else None
+            if decided is None and scores is not None and threshold is not None:
+                decided = scores >= threshold
+            planes = {"scores": scores, "decisions": decided, "mask": image.mask}
+            known = {name: plane for name, plane in planes.items() if plane is not None}
+            for name, plane in known.items():
+                evidence.arrays[f"sample/{number}/{name}"] = shrink(plane.reshape(image.shape), step)
+            if image.picture is not None:
+                evidence.arrays[f"sample/{number}/scene"] = image.picture
+
+
+def _wrong(file: Mapping[str, Any]) -> int:
+    confusion = file.get("confusion")
+    return int(confusion["misses"] + confusion["alarms"]) if confusion is not None else 0
 
 
 def _merged(deciding: Mapping[str, Any], ranking: Mapping[str, Any]) -> dict[str, Any]:
