@@ -1,7 +1,8 @@
 """An artifact and cubes with masks to scores ranked and decisions counted: of every file, and of all together.
 
-Files are run block by block. What stays of a pixel is its score, in the model's float32: 4 bytes, 2 more for the mask of
-the file that is read, and 4 more while files are put together. With that, areas and thresholds are exact. Never torch.
+Files are run block by block. What stays of a pixel is its score, in the model's float32: 4 bytes, 2 more for the mask
+of the file that is read, and 4 more while files are put together. With that, areas and thresholds are exact. Never
+torch.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from memory_data import ANOMALY, MemoryScene
 from cuvisc import TrainingConfig
 from cuvisc.runtime.training import train
 
-PHONE, DESK = 390, 1200
+PHONE, DESK = 360, 1200
 # A page that shows the report in frames of two widths and writes down what it finds there.
 HARNESS = """<!doctype html><body><script>
 const found = {};
@@ -96,6 +96,10 @@ def test_nothing_is_requested_and_nothing_fails(looked: tuple[dict[str, Any], st
     assert [found[str(width)]["requests"] for width in (PHONE, DESK)] == [[], []]
     assert [found[str(width)]["broken"] for width in (PHONE, DESK)] == [0, 0]
     assert "CONSOLE" not in logged
+
+
+def test_the_page_is_no_burden(report: Path) -> None:
+    assert report.stat().st_size < 2_000_000
 
 
 def test_the_browser_test_can_fail(report: Path) -> None:
