@@ -205,11 +205,11 @@ def test_it_verifies(artifact: Path) -> None:
 
 
 def test_exporting_twice(artifact: Path, tmp_path: Path) -> None:
-    """The same training gives the same model, byte for byte."""
+    """The same training gives the same files, byte for byte, whatever the process has exported before."""
+    export(source(text=CHAIN.replace("n_components: 3", "n_components: 2")), tmp_path / "other")
     export(source(), tmp_path / "again")
-    assert (tmp_path / "again/model.onnx").read_bytes() == (artifact / "model.onnx").read_bytes()
-    first, second = manifest_of(artifact), manifest_of(tmp_path / "again")
-    assert first["input"] == second["input"]
+    for path in artifact.iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_no_machine_in_the_files(artifact: Path) -> None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +27,24 @@ def generate_torchscript(program: Program, dtype: str) -> bytes:
     """The bytes of ``model.ts``: ``forward(cube) -> dict`` of outputs by name; ``dtype`` is that of the cube."""
     module = ProgramModule(program).eval()
     cube = torch.from_numpy(np.ones((*_SAMPLE, int(program.input.type.dims[-1])), dtype=dtype))
-    with warnings.catch_warnings(), torch.no_grad():
+    with _fresh_names(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(module, (cube,), strict=False, check_trace=False)  # type: ignore[no-untyped-call]
     buffer = io.BytesIO()
     torch.jit.save(traced, buffer)
     return _reproducible(buffer.getvalue())
+
+
+@contextmanager
+def _fresh_names() -> Iterator[None]:
+    """Trace as if nothing had been traced before: torch numbers classes through the life of a process."""
+    state: Any = import_module("torch.jit._state")
+    before = state._python_cu
+    state._python_cu = torch._C.CompilationUnit()
+    try:
+        yield
+    finally:
+        state._python_cu = before
 
 
 def _reproducible(archive: bytes) -> bytes:
