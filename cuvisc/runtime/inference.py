@@ -208,6 +208,10 @@ class Predictor:
                 f"the manifest says {', '.join(self.output_names)}"
             )
 
+    def strip_pixels(self, source: CubeSource) -> int:
+        """How many pixels of a cube are run at a time, at most."""
+        return min(self._block_pixels(source), source.pixels)
+
     def _block_pixels(self, source: CubeSource) -> int:
         _, height, width, bands = source.shape
         if not self.manifest.pixelwise:

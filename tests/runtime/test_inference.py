@@ -273,3 +273,15 @@ def test_a_band_that_is_not_finite_is_never_decided_for(value: float, tmp_path: 
     lost = np.isnan(outputs["rx.scores"][..., 0])
     assert np.argwhere(lost).tolist() == [[0, 3, 4]]
     assert not outputs["d.decisions"][0, 3, 4, 0]
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+def test_bound_inputs_and_outputs_give_the_bits_of_a_plain_run(small: SmallArtifact, dtype: str) -> None:
+    predictor = Predictor(small.folder)
+    cube = cube_of((1, 5, 7, 5), dtype)
+    predictor.predict(cube)
+    held = predictor._session
+    (threshold,) = held.get_overridable_initializers()
+    feeds = {"cube": cube, threshold.name: np.full(threshold.shape, 2.0, np.float32)}
+    for bound, plain in zip(session.run_bound(held, feeds), held.run(None, feeds), strict=True):
+        np.testing.assert_array_equal(bound, plain)
