@@ -27,6 +27,21 @@ def reached_by(graph: TypedGraph, leaf: TypedLeaf) -> Iterator[TypedNode]:
                 waiting.append(graph.by_id[value.node])
 
 
+def nothing_trains(graph: TypedGraph) -> tuple[str, str] | None:
+    """Why phase 2 has nothing to move, and what to do about it; None where it has."""
+    if trained_nodes(graph):
+        return None
+    if not losses(graph):
+        return "there is no loss", "add one under `loss_leaves`"
+    trainable = [f"`{node.id}`" for node in graph.nodes if node.trainable]
+    if not trainable:
+        return "no node is trainable", "set `trainable: true` on a node that a loss depends on"
+    return (
+        f"no loss depends on what is trainable ({', '.join(trainable)})",
+        "attach a loss to it or behind it",
+    )
+
+
 def trained_nodes(graph: TypedGraph) -> tuple[TypedNode, ...]:
     """The trainable nodes that some loss depends on, in topological order."""
     reached = {node.id for leaf in losses(graph) for node in reached_by(graph, leaf)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from cuvisc.compiler.declared import Use
-from cuvisc.compiler.gradients import losses, reached_by, trained_nodes
+from cuvisc.compiler.gradients import losses, nothing_trains, reached_by, trained_nodes
 from cuvisc.compiler.graph import TypedGraph, TypedNode
 from cuvisc.compiler.references import listed
 from cuvisc.schema.catalogue import Catalogue
@@ -40,7 +40,8 @@ def check_use(graph: TypedGraph, diagnostics: Diagnostics) -> None:
     _unused_nodes(graph, diagnostics)
     _joined_with_themselves(graph, diagnostics)
     _weightless_losses(graph, diagnostics)
-    _training_without_effect(graph, diagnostics)
+    if not _epochs_without_training(graph, diagnostics):
+        _training_without_effect(graph, diagnostics)
 
 
 def _unused_nodes(graph: TypedGraph, diagnostics: Diagnostics) -> None:
@@ -79,6 +80,21 @@ def _weightless_losses(graph: TypedGraph, diagnostics: Diagnostics) -> None:
                 graph.spec.document.value_span((leaf.section, leaf.id, "weight")),
                 help="give it a weight, or leave the loss out",
             )
+
+
+def _epochs_without_training(graph: TypedGraph, diagnostics: Diagnostics) -> bool:
+    """Whether the spec asks for gradient training where there is nothing to train, which is reported."""
+    reason = nothing_trains(graph)
+    if reason is None or not _asks_for_epochs(graph):
+        return False
+    fact, remedy = reason
+    diagnostics.error(
+        "E313",
+        f"`training.trainer.max_epochs` asks for gradients, but {fact}",
+        graph.spec.document.value_span(("training", "trainer", "max_epochs")),
+        help=f"{remedy}, or set `max_epochs: 0`",
+    )
+    return True
 
 
 def _training_without_effect(graph: TypedGraph, diagnostics: Diagnostics) -> None:

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args, get_origin
 
 from .choose import Choose
+from .forms import Condition, Form
 from .types import parse_type
 
 REQUIRED: Any = object()
+_MOST_CHOICES = 12
 Unit = str | None
 
 
@@ -42,6 +44,8 @@ class Parameter:
     lt: float | None = None
     le: float | None = None
     choices: tuple[Any, ...] = ()
+    form: Form | None = None
+    share: bool = False
     annotation: Any = None
     name: str = ""
 
@@ -57,8 +61,15 @@ class Parameter:
             wanted = describe_annotation(self.annotation)
             raise ParameterError(f"{owner}: `{self.name}` wants {wanted}, got {value!r}")
         if self.choices and value not in self.choices:
+            shown = ", ".join(map(str, self.choices[:_MOST_CHOICES]))
+            rest = len(self.choices) - _MOST_CHOICES
+            more = f" and {rest} more" if rest > 0 else ""
+            raise ParameterError(f"{owner}: `{self.name}` is one of {shown}{more}, got {value!r}")
+        if self.form is not None and isinstance(value, str) and not self.form.fits(value):
+            raise ParameterError(f"{owner}: `{self.name}` wants {self.form.words}, got {value!r}")
+        if self.share and isinstance(value, float) and value > 1:
             raise ParameterError(
-                f"{owner}: `{self.name}` is one of {', '.join(map(str, self.choices))}, got {value!r}"
+                f"{owner}: `{self.name}` wants a whole number, or a share of at most 1, got {value:.10g}"
             )
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._check_bounds(owner, value)
@@ -86,9 +97,14 @@ def Param(
     lt: float | None = None,
     le: float | None = None,
     choices: Sequence[Any] = (),
+    form: Form | None = None,
+    share: bool = False,
 ) -> Any:
-    """Declare a parameter: ``eps: float = Param(1e-6, "relative ridge", gt=0)``."""
-    return Parameter(default, doc, gt, ge, lt, le, tuple(choices))
+    """Declare a parameter: ``eps: float = Param(1e-6, "relative ridge", gt=0)``.
+
+    ``form`` is of texts; a number with a point is at most 1 where it is a ``share`` and a whole number a count.
+    """
+    return Parameter(default, doc, gt, ge, lt, le, tuple(choices), form, share)
 
 
 @dataclass(frozen=True)
@@ -152,6 +168,7 @@ class Declared:
     declaration: ClassVar[Declaration] = Declaration()
     kind: ClassVar[str] = ""
     aliases: ClassVar[tuple[str, ...]] = ()
+    conditions: ClassVar[tuple[Condition, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -196,6 +213,12 @@ class Declared:
                 raise ParameterError(f"{cls.__name__}: `{name}` is required ({parameter.doc})")
             else:
                 values[name] = copy.deepcopy(parameter.default)
+        for condition in cls.conditions:
+            if not condition.holds(values):
+                raise ParameterError(
+                    f"{cls.__name__}: `{condition.other}` cannot be {values[condition.other]} where "
+                    f"`{condition.parameter}` is {describe_value(condition.value)}: {condition.why}"
+                )
         return values
 
     def params(self) -> dict[str, Any]:
@@ -272,6 +295,11 @@ def describe_annotation(annotation: Any) -> str:
     if origin is dict or annotation is dict:
         return "a mapping"
     return getattr(annotation, "__name__", str(annotation))
+
+
+def describe_value(value: Any) -> str:
+    """A plain value as YAML writes it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _plural(words: str) -> str:

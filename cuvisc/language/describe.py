@@ -24,6 +24,7 @@ def describe(cls: type[Declared]) -> dict[str, Any]:
     """The ``$defs`` entry of a declared class."""
     doc = inspect.cleandoc(cls.__doc__ or "")
     declared = cls.declaration.params
+    together = [condition.to_json() for condition in cls.conditions]
     return {
         "type": "object",
         "title": cls.__name__,
@@ -36,6 +37,7 @@ def describe(cls: type[Declared]) -> dict[str, Any]:
             **{name: describe_parameter(parameter) for name, parameter in declared.items()},
         },
         "required": [name for name, parameter in declared.items() if parameter.required],
+        **({"allOf": together} if together else {}),
         "x-cuvisc": _facts(cls, doc),
     }
 
@@ -51,7 +53,10 @@ def describe_parameter(parameter: Parameter) -> dict[str, Any]:
         "exclusiveMaximum": parameter.lt,
         "maximum": parameter.le,
     }
-    schema |= {key: bound for key, bound in bounds.items() if bound is not None}
+    limits = {key: bound for key, bound in bounds.items() if bound is not None}
+    schema = _shares(schema, limits) if parameter.share else schema | limits
+    if parameter.form is not None:
+        schema |= parameter.form.to_json()
     if parameter.doc:
         schema["description"] = parameter.doc
     if not parameter.required:
@@ -59,6 +64,12 @@ def describe_parameter(parameter: Parameter) -> dict[str, Any]:
             list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
         )
     return schema
+
+
+def _shares(schema: dict[str, Any], limits: Mapping[str, float]) -> dict[str, Any]:
+    """A count or a share: a whole number, or any other of at most 1."""
+    kinds = {"integer": limits, "number": {**limits, "maximum": 1}}
+    return {"anyOf": [{"type": kind, **kinds.get(kind, {})} for kind in schema["type"]]}
 
 
 def _schema_of(annotation: Any) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cuvisc.language.declare import In, Param, ParameterError
+from cuvisc.language.declare import In, Param
 from cuvisc.language.leaf import Batch, Figures, VisualizationNode
 
 from . import canvas
 from .batch import array, has_truth, input_cube, truth, wavelengths
+from .color_maps import COLOR_MAPS
 from .false_color import false_color
 from .parent import quantity
 
@@ -48,7 +49,7 @@ class AnomalyHeatmap(VisualizationNode):
 
     aliases = ("cuvis_ai.training.visualizations.AnomalyHeatmap",)
     output = In("float32[B,H,W,1]", "what is shown", unit="scores|logits|probabilities")
-    colormap: str = Param("inferno", "name of a matplotlib colour map, such as hot, viridis or cividis")
+    colormap: str = Param("inferno", "matplotlib's colour map of the values", choices=COLOR_MAPS)
     threshold: float | None = Param(
         None, "smallest value that is an anomaly, in the unit of the parent's output; null: mean + 2 std"
     )
@@ -56,13 +57,6 @@ class AnomalyHeatmap(VisualizationNode):
         None, "which image of the batch, from 0; null: the one with the most anomalous pixels", ge=0
     )
     compared = {"threshold": "scores|logits|probabilities"}
-
-    def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
-        if self.colormap not in matplotlib.colormaps:
-            raise ParameterError(
-                f"AnomalyHeatmap: `colormap` {self.colormap!r} is not one of matplotlib's, such as inferno or hot"
-            )
 
     def visualize(self, parent_output: Tensor, batch: Batch, step: int, stage: str) -> Figures:
         masks = array(truth(batch, parent_output, "AnomalyHeatmap"))[..., 0] if has_truth(batch) else None

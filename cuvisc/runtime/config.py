@@ -5,13 +5,38 @@ torch or lightning; `cuvisc.runtime.training` turns a configuration into Lightni
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from cuvisc.language.declare import Declared, Param, ParameterError
+from cuvisc.language.forms import DURATION, Condition, Form
 
 MONITORED = "val/loss/total"
 DEFAULT_EPOCHS = 10
 PRECISIONS = ("32", "16-mixed", "bf16-mixed")
+_DDP = ("ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
+_DEEPSPEED = (
+    "",
+    "_stage_1",
+    "_stage_2",
+    "_stage_2_offload",
+    "_stage_3",
+    "_stage_3_offload",
+    "_stage_3_offload_nvme",
+)
+STRATEGIES = (
+    *("auto", "ddp", "fsdp", "fsdp_cpu_offload", "single_device", *_DDP[1:]),
+    *(f"{ddp}_find_unused_parameters_{found}" for ddp in _DDP for found in ("true", "false")),
+    *(f"deepspeed{stage}" for stage in _DEEPSPEED),
+    *("xla", "xla_debug", "single_xla", "single_tpu"),
+)
+_DEVICES = Form(r"auto|-1|\d+(\s*,\s*\d+)*,?", 'a number, indices such as "0, 1", or auto')
+_HALF = Condition(
+    "accelerator",
+    "cpu",
+    "precision",
+    tuple(precision for precision in PRECISIONS if precision != "16-mixed"),
+    "16-mixed needs a GPU: gradients in float16 must be scaled, which is done on GPUs only",
+)
 SCHEDULERS: Mapping[str, tuple[str, ...]] = {
     "reduce_on_plateau": ("monitor", "mode", "factor", "patience", "min_lr"),
     "cosine": ("t_max", "min_lr"),
@@ -136,6 +161,7 @@ class TrainerConfig(Section):
     statistics always come from all training data.
     """
 
+    conditions = (_HALF,)
     max_epochs: int | None = Param(
         None,
         f"epochs of phase 2; 0: phase 1 and one validation; -1: until a callback stops; null: {DEFAULT_EPOCHS} "
@@ -145,11 +171,11 @@ class TrainerConfig(Section):
     min_epochs: int | None = Param(None, "epochs before anything may stop the training", ge=0)
     max_steps: int = Param(-1, "optimizer steps at most; -1: no limit", ge=-1)
     min_steps: int | None = Param(None, "optimizer steps before anything may stop the training", ge=0)
-    max_time: str | None = Param(None, "time at most, as DD:HH:MM:SS")
+    max_time: str | None = Param(None, "time at most, as DD:HH:MM:SS", form=DURATION)
     accelerator: str = Param("auto", "where to compute", choices=("auto", "cpu", "gpu", "cuda", "mps", "tpu"))
-    devices: int | str | list[int] = Param(1, "number of devices, their indices, or auto")
+    devices: int | str | list[int] = Param(1, "number of devices, their indices, or auto", form=_DEVICES)
     num_nodes: int = Param(1, "machines", ge=1)
-    strategy: str = Param("auto", "Lightning's strategy for several devices, such as ddp")
+    strategy: str = Param("auto", "Lightning's strategy for several devices", choices=STRATEGIES)
     precision: str = Param(
         "32",
         "arithmetic of phase 2; statistics are float64 always",
@@ -166,21 +192,27 @@ class TrainerConfig(Section):
     )
     accumulate_grad_batches: int = Param(1, "batches for every optimizer step", ge=1)
     limit_train_batches: int | float | None = Param(
-        None, "training batches an epoch: a number or a share", ge=0
+        None, "training batches an epoch: a number or a share", ge=0, share=True
     )
-    limit_val_batches: int | float | None = Param(None, "validation batches: a number or a share", ge=0)
-    limit_test_batches: int | float | None = Param(None, "test batches: a number or a share", ge=0)
-    limit_predict_batches: int | float | None = Param(None, "prediction batches: a number or a share", ge=0)
-    overfit_batches: int | float = Param(0.0, "train and validate on these few batches", ge=0)
+    limit_val_batches: int | float | None = Param(
+        None, "validation batches: a number or a share", ge=0, share=True
+    )
+    limit_test_batches: int | float | None = Param(
+        None, "test batches: a number or a share", ge=0, share=True
+    )
+    limit_predict_batches: int | float | None = Param(
+        None, "prediction batches: a number or a share", ge=0, share=True
+    )
+    overfit_batches: int | float = Param(0.0, "train and validate on these few batches", ge=0, share=True)
     fast_dev_run: bool | int = Param(
-        False, "a trial with one batch (or this many) of everything, nothing kept"
+        False, "a trial with one batch (or this many) of everything, nothing kept", ge=0
     )
     val_check_interval: int | float | None = Param(
-        None, "batches (or share of an epoch) between validations", gt=0
+        None, "batches (or share of an epoch) between validations", gt=0, share=True
     )
     check_val_every_n_epoch: int | None = Param(1, "epochs between two validations", ge=1)
     num_sanity_val_steps: int = Param(0, "validation batches tried before training", ge=-1)
-    deterministic: bool | str = Param(
+    deterministic: bool | Literal["warn"] = Param(
         False, "true: refuse algorithms that differ from run to run; warn: say so"
     )
     benchmark: bool | None = Param(None, "let cuDNN choose its fastest algorithms")
@@ -205,12 +237,6 @@ class TrainerConfig(Section):
             given = {**given, "precision": str(given["precision"])}
         values = super().check_params(given)
         values["callbacks"] = list(values["callbacks"])
-        if values["accelerator"] == "cpu":
-            refuse_half_on_cpu(values["precision"])
-        if values["deterministic"] not in (True, False, "warn"):
-            raise ParameterError(
-                f"{cls.__name__}: `deterministic` is one of true, false, warn, got {values['deterministic']!r}"
-            )
         return values
 
 
@@ -261,10 +287,9 @@ def _plain(value: Any) -> Any:
 
 def refuse_half_on_cpu(precision: str) -> None:
     """Raise :class:`ParameterError` for float16 arithmetic on a CPU."""
-    if precision == "16-mixed":
+    if not _HALF.holds({"accelerator": "cpu", "precision": precision}):
         raise ParameterError(
-            "TrainerConfig: `precision` 16-mixed needs a GPU: gradients in float16 must be scaled, which is done "
-            "on GPUs only; on a CPU use 32, or bf16-mixed"
+            f"TrainerConfig: `precision` {_HALF.why}; on a CPU use {' or '.join(_HALF.choices)}"
         )
 
 
@@ -280,7 +305,9 @@ def training_schema() -> dict[str, Any]:
     optimizer["betas"]["items"] |= {"minimum": 0, "exclusiveMaximum": 1}
     trainer = schema["properties"]["trainer"]["properties"]
     trainer["callbacks"]["items"] = _callback_schema()
-    trainer["precision"]["enum"].append(32)
+    (half,) = schema["properties"]["trainer"]["allOf"]
+    for precision in (trainer["precision"], half["then"]["properties"]["precision"]):
+        precision["enum"].append(32)
     return schema
 
 
@@ -323,4 +350,8 @@ def _section_schema(section: type[Section], doc: str = "") -> dict[str, Any]:
         elif name not in section.python_only:
             properties[name] = describe_parameter(parameter)
     doc = doc or " ".join((section.__doc__ or "").split("\n\n")[0].split())
-    return {"type": "object", "description": doc, "additionalProperties": False, "properties": properties}
+    together = (
+        {"allOf": [condition.to_json() for condition in section.conditions]} if section.conditions else {}
+    )
+    closed = {"additionalProperties": False, "properties": properties, **together}
+    return {"type": "object", "description": doc, **closed}

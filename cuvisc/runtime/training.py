@@ -19,7 +19,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from cuvisc.compiler.gradients import trained_nodes
+from cuvisc.compiler.gradients import nothing_trains
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.compiler.module import CompiledGraph, ShapeError, build_module
 from cuvisc.compiler.plan import Share, plan_statistics
@@ -171,12 +171,11 @@ def _finished_run(session: Session, folder: RunFolder, epochs: int) -> Run:
 
 def epochs_of(graph: TypedGraph, config: TrainingConfig) -> int:
     """The epochs of phase 2; raises :class:`SpecError` when some are asked for and there is nothing to train."""
-    losses = [leaf for leaf in graph.leaves if leaf.kind == "loss"]
-    trained = trained_nodes(graph)
+    reason = nothing_trains(graph)
     asked = config.trainer.max_epochs
     if asked is None:
-        return DEFAULT_EPOCHS if trained else 0
-    if asked == 0 or trained:
+        return DEFAULT_EPOCHS if reason is None else 0
+    if asked == 0 or reason is None:
         limited = (
             config.trainer.max_steps != -1 or config.trainer.max_time is not None or config.trainer.callbacks
         )
@@ -185,13 +184,7 @@ def epochs_of(graph: TypedGraph, config: TrainingConfig) -> int:
                 "training.trainer.max_epochs: -1 never ends: add an EarlyStopping callback, or max_time"
             )
         return asked
-    if not losses:
-        fact, remedy = "there is no loss", "add one under `loss_leaves`"
-    elif not any(node.trainable for node in graph.nodes):
-        fact, remedy = "no node is trainable", "set `trainable: true` on a node that a loss depends on"
-    else:
-        moved = ", ".join(f"`{node.id}`" for node in graph.nodes if node.trainable)
-        fact, remedy = f"no loss depends on what is trainable ({moved})", "attach a loss to it or behind it"
+    fact, remedy = reason
     raise SpecError(
         f"training.trainer.max_epochs is {asked}, but {fact}: {remedy}, or set `max_epochs: 0` to fit statistics only"
     )

@@ -6,6 +6,7 @@ against the schema by jsonschema, which also says what is wrong. jsonschema is i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -24,6 +25,9 @@ _MUTE = frozenset(
         "examples",
         "deprecated",
         "x-cuvisc",
+        "errorMessage",
+        "patternErrorMessage",
+        "if",
     )
 )
 
@@ -76,6 +80,12 @@ def _holds(keyword: str, wanted: Any, schema: Json, instance: Any) -> bool:
         return not isinstance(instance, list) or _SIZES[keyword](len(instance), wanted)
     if keyword == "items":
         return not isinstance(instance, list) or all(_below(wanted, item) for item in instance)
+    if keyword == "pattern":
+        return not isinstance(instance, str) or re.search(wanted, instance) is not None
+    if keyword == "then":
+        return fits(wanted, instance)
+    if keyword == "allOf":
+        return all(_below(branch, instance) for branch in wanted)
     if keyword == "anyOf":
         return any(_below(branch, instance) for branch in wanted)
     if not isinstance(instance, Mapping):

@@ -222,6 +222,12 @@ CODES: Mapping[str, Code] = {
         "parent of a node that reads nothing",
         "The node has no input port, so that no value can be led to it.",
     ),
+    "E313": Code(
+        "epochs with nothing to train",
+        "`max_epochs` asks for gradient training, but no loss depends on a trainable node. Without `max_epochs` "
+        "phase 2 runs where there is something to train, and with 0 it never does.",
+        "training: {trainer: {max_epochs: 10}}   # and no loss",
+    ),
     "E401": Code(
         "target cannot express this",
         "A node declares, with a reason, that it cannot be exported to this target.",

@@ -93,11 +93,13 @@ class _Composer:
         if path in chain:
             ring = " → ".join([*chain[chain.index(path) :], path])
             fact = f"the defaults form a loop: {ring}"
-            return self.lost("E031", fact, include.span, "take one of them out")
+            self.lost("E031", fact, include.span, "take one of them out")
+            return None
         self.files += 1
         if self.files > MAX_FILES:
             fact = f"the defaults read more than {MAX_FILES} files"
-            return self.lost("E005", fact, include.span, "join some of them")
+            self.lost("E005", fact, include.span, "join some of them")
+            return None
         file = self.folder / f"{path}.yaml"
         if not file.exists() and file.with_name(f"{file.stem}.yml").exists():
             file = file.with_name(f"{file.stem}.yml")
@@ -111,7 +113,8 @@ class _Composer:
         if tree.value is None:
             return None
         if not isinstance(tree.value, Mapping):
-            return self.lost("E103", f"`{file}` wants to be a mapping", tree.span, "write `key: value`")
+            self.lost("E103", f"`{file}` wants to be a mapping", tree.span, "write `key: value`")
+            return None
         below = path.rpartition("/")[0]
         return self.file(tree, below, self.package(include, text, package), (*chain, path))
 

@@ -46,6 +46,10 @@ class Reporter:
             self._no_choice(violation, path)
         elif keyword == "type":
             self._wrong_type(violation, path)
+        elif keyword == "pattern" and "patternErrorMessage" in violation.schema:
+            words = violation.schema["patternErrorMessage"]
+            fact = f"`{dotted(path)}` wants {words}, got {self._shown(violation.instance, path)}"
+            self.diagnostics.error("E104", fact, self.document.value_span(path))
         else:
             fact = f"`{dotted(path)}` wants {wanted(violation.schema)}, got {self._shown(violation.instance, path)}"
             self.diagnostics.error("E104", fact, self.document.value_span(path))
@@ -88,11 +92,21 @@ class Reporter:
         for excludes in (_is_of_another_type, _is_another_choice):
             kept = {index: found for index, found in branches.items() if not any(map(excludes, found))}
             if len(kept) == 1:
-                for inner in next(iter(kept.values())):
-                    self.report(inner)
+                self._alternative(violation, path, next(iter(kept.values())))
                 return
             branches = kept or branches
         self._no_named_branch(violation, path, branches)
+
+    def _alternative(self, violation: Any, path: Path, inner: list[Any]) -> None:
+        """The one branch that the value may be meant for; of a plain value all branches are told."""
+        for one in inner:
+            if one.path or isinstance(one.instance, (dict, list)):
+                self.report(one)
+            elif one.validator in _CHOICES:
+                self._no_choice_of(one.schema, one.instance, path, wanted(violation.schema))
+            else:
+                fact = f"`{dotted(path)}` wants {wanted(violation.schema)}, got {self._shown(one.instance, path)}"
+                self.diagnostics.error("E104", fact, self.document.value_span(path))
 
     def _no_named_branch(self, violation: Any, path: Path, branches: dict[int, list[Any]]) -> None:
         """Several branches are left: those that a name tells apart are told apart by it, be it wrong or left out."""
@@ -114,11 +128,12 @@ class Reporter:
     def _no_choice(self, violation: Any, path: Path) -> None:
         self._no_choice_of(violation.schema, violation.instance, path)
 
-    def _no_choice_of(self, schema: Json, instance: object, path: Path) -> None:
+    def _no_choice_of(self, schema: Json, instance: object, path: Path, words: str = "") -> None:
         choices = schema.get("enum", [schema.get("const")])
-        fact = f"`{dotted(path)}` wants {wanted(schema)}; got {self._shown(instance, path)}"
-        help = ""
-        if isinstance(instance, str) and path not in self.interpolated:
+        words = words or wanted(schema)
+        fact = f"`{dotted(path)}` wants {words}; got {self._shown(instance, path)}"
+        help = schema.get("errorMessage", "")
+        if not help and isinstance(instance, str) and path not in self.interpolated:
             help = did_you_mean(instance, [text for text in choices if isinstance(text, str)])
         self.diagnostics.error("E105", fact, self.document.value_span(path), help=help)
 

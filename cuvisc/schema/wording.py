@@ -31,6 +31,7 @@ _BOUNDS = (
     ("maxProperties", "of {} or fewer keys"),
 )
 _MAX_SHOWN = 60
+_MAX_CHOICES = 12
 
 
 def dotted(path: Path) -> str:
@@ -44,7 +45,11 @@ def dotted(path: Path) -> str:
 def wanted(schema: Json) -> str:
     """What a schema wants: `a number > 0 and <= 1`, `one of adam, sgd`, `text or null`."""
     if "enum" in schema:
-        return f"one of {', '.join(dict.fromkeys(_plain(value) for value in schema['enum']))}"
+        choices = list(dict.fromkeys(_plain(value) for value in schema["enum"]))
+        if len(choices) == 1:
+            return choices[0]
+        more = f" and {len(choices) - _MAX_CHOICES} more" if len(choices) > _MAX_CHOICES + 1 else ""
+        return f"one of {', '.join(choices[:_MAX_CHOICES] if more else choices)}{more}"
     if "const" in schema:
         return _plain(schema["const"])
     branches = schema.get("anyOf") or schema.get("oneOf")

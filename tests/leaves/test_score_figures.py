@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from scipy.stats import gaussian_kde
 
 from cuvisc.language.declare import ParameterError
 from cuvisc.leaves.anomaly_heatmap import FALSE_ALARM, HIT, MISSED, NO_DATA, NORMAL, AnomalyHeatmap, judge
+from cuvisc.leaves.color_maps import COLOR_MAPS
 from cuvisc.leaves.score_histogram import ScoreHistogram, density
 
 RNG = np.random.default_rng(6)
@@ -73,8 +75,14 @@ def test_an_unknown_colour_map_is_refused():
     with pytest.raises(ParameterError) as caught:
         AnomalyHeatmap(colormap="infernal")
     assert str(caught.value) == (
-        "AnomalyHeatmap: `colormap` 'infernal' is not one of matplotlib's, such as inferno or hot"
+        "AnomalyHeatmap: `colormap` is one of inferno, viridis, magma, plasma, cividis, turbo, hot, gray, jet, Blues, "
+        "BuGn, BuPu and 130 more, got 'infernal'"
     )
+
+
+def test_the_colour_maps_are_those_of_matplotlib():
+    assert set(COLOR_MAPS) <= set(matplotlib.colormaps)
+    assert len(COLOR_MAPS) == len(set(COLOR_MAPS)) > 140
 
 
 def test_the_histogram_counts_every_pixel_by_what_it_is():

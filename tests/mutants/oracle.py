@@ -50,11 +50,12 @@ NODES: dict[str, tuple[dict[str, Check], set[str]]] = {
         },
         {"n_select"},
     ),
-    "RXGlobal": ({}, set()),
+    "RXGlobal": ({"trainable_stats": switch}, set()),
     "RXLogitHead": ({}, set()),
     "LogitDecider": ({"threshold": number(TINY, 0.9999999)}, set()),
 }
 WEIGHT = {"weight": number(0)}
+OFTEN = {"log_frequency": whole(1)}
 LEAVES: dict[str, dict[str, tuple[dict[str, Check], str]]] = {
     "loss_leaves": {
         "OrthogonalityLoss": (WEIGHT, ON_PCA),
@@ -72,12 +73,12 @@ LEAVES: dict[str, dict[str, tuple[dict[str, Check], str]]] = {
         ),
     },
     "visualization_leaves": {
-        "AnomalyHeatmap": ({"colormap": text}, ANY),
-        "PCAVisualization": ({"subsample": whole(10)}, ON_PCA),
-        "ScoreHistogram": ({"n_bins": whole(2, 1000)}, ANY),
-        "SelectorTemperaturePlot": ({}, ON_SELECTOR),
-        "SelectorChannelMaskPlot": ({}, ON_SELECTOR),
-        "SelectorStabilityPlot": ({}, ON_SELECTOR),
+        "AnomalyHeatmap": ({**OFTEN, "colormap": one_of("inferno", "hot", "viridis")}, ANY),
+        "PCAVisualization": ({**OFTEN, "subsample": whole(10)}, ON_PCA),
+        "ScoreHistogram": ({**OFTEN, "n_bins": whole(2, 1000)}, ANY),
+        "SelectorTemperaturePlot": (OFTEN, ON_SELECTOR),
+        "SelectorChannelMaskPlot": (OFTEN, ON_SELECTOR),
+        "SelectorStabilityPlot": (OFTEN, ON_SELECTOR),
     },
 }
 MONITORS: dict[str, dict[str, Check]] = {
@@ -93,6 +94,7 @@ DATA: dict[str, dict[str, Check]] = {
     "IndianPines": {"anomaly_class": whole(1, 16), "batch_size": whole(1)},
     "LentilsAnomaly": {"data_dir": text, "batch_size": whole(1), "num_workers": whole(0)},
 }
+BANDS = {"IndianPines": 200, "LentilsAnomaly": 61}
 SCHEDULERS = ("reduce_on_plateau", "cosine")
 TRAINER: dict[str, Check] = {
     "max_epochs": whole(-1),
@@ -108,6 +110,12 @@ OPTIMIZER: dict[str, Check] = {
     "scheduler": lambda v: (
         v in SCHEDULERS or (isinstance(v, dict) and _fits(v, {"name": one_of(*SCHEDULERS)}))
     ),
+}
+_TRAINED = {
+    "TrainablePCA": ("trainable", False),
+    "SoftChannelSelector": ("trainable", True),
+    "RXLogitHead": ("trainable", True),
+    "RXGlobal": ("trainable_stats", False),
 }
 Value = tuple[str, "int | None"]  # unit ("cube" where there is none) and number of bands
 
@@ -151,6 +159,7 @@ def _statements(data: dict[str, Any], fragment: bool) -> Iterator[bool]:
         training, {"seed": whole(0, 2**32 - 1), "trainer": _is_map, "optimizer": _is_map}, typed=False
     )
     yield _fits(training.get("trainer", {}), TRAINER, typed=False)
+    yield not training.get("trainer", {}).get("max_epochs") or _trains(data, types)
     yield _fits(training.get("optimizer", {}), OPTIMIZER, typed=False)
     for reference in (data.get("graph") or {}).get("outputs", ["input"]):
         yield reference == "input" or _refers(reference, types)
@@ -169,8 +178,10 @@ def _graph(data: dict[str, Any]) -> Iterator[bool]:
 
 
 def _nodes(data: dict[str, Any], values: dict[str, Value], types: dict[str, str]) -> Iterator[bool]:
-    bands = ((data.get("graph") or {}).get("input") or {}).get("channels")
-    value: Value = ("cube", bands)
+    said = ((data.get("graph") or {}).get("input") or {}).get("channels")
+    had = BANDS.get(_type(data["datamodule"])) if data.get("datamodule") else None
+    yield said is None or had is None or said == had
+    value: Value = ("cube", said or had)
     for name, entry in _entries(data, "nodes"):
         kind = _type(entry)
         params, required = NODES[kind]
@@ -220,6 +231,32 @@ def _stands(entry: dict[str, Any], place: str, values: dict[str, Value], types: 
     certain = [node for node in values if suits(node) and values[node][0] != "cube"]
     fitting = [node for node in values if suits(node)] if place in (ON_PCA, ON_SELECTOR) else certain
     return len(fitting) == 1
+
+
+def _trains(data: dict[str, Any], types: dict[str, str]) -> bool:
+    """Whether a trainable node stands at or above a loss."""
+    entries = dict(_entries(data, "nodes"))
+    above: dict[str, str | None] = {}
+    previous = None
+    for name, entry in entries.items():
+        above[name] = entry["parent"].partition(".")[0] if "parent" in entry else previous
+        previous = name
+    for _, loss in _entries(data, "loss_leaves"):
+        node = loss["parent"].partition(".")[0] if "parent" in loss else _only(loss, types)
+        while node is not None and node != "input":
+            given = entries[node].get(*_TRAINED.get(types[node], ("", False)))
+            if given:
+                return True
+            node = above[node]
+    return False
+
+
+def _only(loss: dict[str, Any], types: dict[str, str]) -> str:
+    """The node that a loss without a parent finds."""
+    kinds = {ON_PCA: "TrainablePCA", ON_SELECTOR: "SoftChannelSelector", "logits": "RXLogitHead"}
+    place = LEAVES["loss_leaves"][_type(loss)][1]
+    (node,) = (name for name, kind in types.items() if kind == kinds[place])
+    return node
 
 
 def _refers(reference: Any, types: dict[str, str]) -> bool:

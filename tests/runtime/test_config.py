@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +12,14 @@ from typing import Any
 import jsonschema
 import pytest
 from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch.strategies import StrategyRegistry
 
 from cuvisc import OptimizerConfig, TrainerConfig, TrainingConfig
 from cuvisc.language.declare import ParameterError
 from cuvisc.runtime.callbacks.named import NAMED, make_callbacks
 from cuvisc.runtime.components import make_config
-from cuvisc.runtime.config import SchedulerConfig, training_schema
+from cuvisc.runtime.config import STRATEGIES, SchedulerConfig, training_schema
+from cuvisc.schema.catalogue import Catalogue, load
 from cuvisc.schema.errors import SpecError
 from cuvisc.schema.front_end import load_text
 from cuvisc.schema.render import render_text
@@ -88,13 +91,28 @@ def test_two_configurations_do_not_share_their_lists() -> None:
         (
             lambda: TrainerConfig(precision="16-mixed", accelerator="cpu"),
             (
-                "TrainerConfig: `precision` 16-mixed needs a GPU: gradients in float16 must be scaled, "
-                "which is done on GPUs only; on a CPU use 32, or bf16-mixed"
+                "TrainerConfig: `precision` cannot be 16-mixed where `accelerator` is cpu: 16-mixed needs a GPU: "
+                "gradients in float16 must be scaled, which is done on GPUs only"
             ),
         ),
         (
             lambda: TrainerConfig(deterministic="maybe"),
-            "TrainerConfig: `deterministic` is one of true, false, warn, got 'maybe'",
+            "TrainerConfig: `deterministic` wants true or false or one of warn, got 'maybe'",
+        ),
+        (
+            lambda: TrainerConfig(max_time="1h"),
+            "TrainerConfig: `max_time` wants a time as DD:HH:MM:SS, such as 00:01:30:00, got '1h'",
+        ),
+        (
+            lambda: TrainerConfig(limit_train_batches=1.5),
+            "TrainerConfig: `limit_train_batches` wants a whole number, or a share of at most 1, got 1.5",
+        ),
+        (
+            lambda: NAMED["ModelCheckpoint"](monitor=None, save_top_k=3),
+            (
+                "ModelCheckpoint: `save_top_k` cannot be 3 where `monitor` is null: without a `monitor` there are no "
+                "best ones to keep"
+            ),
         ),
         (
             lambda: TrainingConfig(keep="first"),
@@ -157,19 +175,26 @@ def test_the_schema_accepts_what_the_configuration_accepts() -> None:
 
 
 def test_a_refusal_of_the_spec_points_at_its_place() -> None:
+    """Should the front end ever let pass what the classes refuse."""
+    schema: Any = copy.deepcopy(load().schema)
+    del schema["properties"]["training"]["properties"]["trainer"]["allOf"]
     text = "nodes: {rx: {type: RXGlobal}}\ntraining:\n  trainer: {accelerator: cpu, precision: 16-mixed}\n"
-    spec, _ = load_text(text, "a.yaml", environment={})
+    spec, _ = load_text(text, "a.yaml", catalogue=Catalogue(schema), environment={})
     assert spec is not None
     with pytest.raises(SpecError) as caught:
         make_config(spec)
     assert caught.value.diagnostics is not None
     assert render_text(caught.value.diagnostics) == (
-        "a.yaml:3:42: error[E104]: TrainerConfig: `precision` 16-mixed needs a GPU: gradients in float16 must be "
-        "scaled, which is done on GPUs only; on a CPU use 32, or bf16-mixed\n"
+        "a.yaml:3:42: error[E104]: TrainerConfig: `precision` cannot be 16-mixed where `accelerator` is cpu: "
+        "16-mixed needs a GPU: gradients in float16 must be scaled, which is done on GPUs only\n"
         "    3 |   trainer: {accelerator: cpu, precision: 16-mixed}\n"
         "      |                                          ^^^^^^^^\n"
         "1 error"
     )
+
+
+def test_the_strategies_are_lightnings_own() -> None:
+    assert set(STRATEGIES) == {"auto", *StrategyRegistry.available_strategies()}
 
 
 def test_the_configuration_is_there_without_torch() -> None:

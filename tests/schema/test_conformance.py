@@ -316,7 +316,7 @@ datamodule: {type: Folder}
 monitoring: {a: {type: DummyMonitor, enabled: perhaps, output_dir: x}, b: {type: WandB, enabled: false}}
 """,
         """
-s.yaml:2:35: error[E105]: `training.optimizer.scheduler` wants one of cosine, none; got text "cosin"
+s.yaml:2:35: error[E105]: `training.optimizer.scheduler` wants null, one of cosine, none or a mapping; got text "cosin"
     2 | training: {optimizer: {scheduler: cosin}, trainer: []}
       |                                   ^^^^^ did you mean `cosine`?
 s.yaml:2:52: error[E103]: `training.trainer` wants a mapping, got an empty list

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cuvisc.language.declare import Declared, Param, ParameterError
+from cuvisc.language.forms import DURATION, Condition
 from cuvisc.runtime.config import MONITORED
 
 
@@ -40,6 +41,11 @@ class EarlyStopping(_NamedCallback):
 class ModelCheckpoint(_NamedCallback):
     """Keep checkpoints by a logged value, in place of the run's own `best` and `last`."""
 
+    conditions = (
+        Condition(
+            "monitor", None, "save_top_k", (-1, 0, 1), "without a `monitor` there are no best ones to keep"
+        ),
+    )
     dirpath: str | None = Param(None, "folder; null: `checkpoints` of the run")
     filename: str | None = Param("{epoch}-{step}", "file name, such as best-{epoch:02d}")
     monitor: str | None = Param(MONITORED, "the logged value that decides; null: the last one")
@@ -68,7 +74,9 @@ class StochasticWeightAveraging(_NamedCallback):
     """Average the weights of the last epochs (Izmailov et al. 2018)."""
 
     swa_lrs: float = Param(doc="learning rate while averaging", gt=0)
-    swa_epoch_start: int | float = Param(0.8, "first averaged epoch: a number or a share of all", ge=0)
+    swa_epoch_start: int | float = Param(
+        0.8, "first averaged epoch: a number or a share of all", ge=0, share=True
+    )
     annealing_epochs: int = Param(10, "epochs until that rate is reached", ge=0)
     annealing_strategy: str = Param("cos", "how it is reached", choices=("cos", "linear"))
 
@@ -76,7 +84,7 @@ class StochasticWeightAveraging(_NamedCallback):
 class Timer(_NamedCallback):
     """Stop after a time."""
 
-    duration: str = Param(doc="time at most, as DD:HH:MM:SS")
+    duration: str = Param(doc="time at most, as DD:HH:MM:SS", form=DURATION)
     interval: str = Param("step", "when to look", choices=("step", "epoch"))
 
 
