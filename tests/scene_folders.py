@@ -27,7 +27,8 @@ def write_png(path: Path, values: Array) -> Path:
 def write_scenes(folder: Path, images: int = 5, size: int = 12, **fields: Any) -> tuple[Array, Array]:
     """`s0.hdr`, `s0.img` and `s0_mask.png` (0, 255), `s1…`; the cubes [N,H,W,6] uint16 and masks [N,H,W] in them."""
     folder.mkdir(parents=True, exist_ok=True)
-    cubes, masks = scene(images, size)
+    spectra, masks = scene(images, size, dtype="float64")
+    cubes = np.clip(spectra, 0, 4000).astype("u2")
     for index, (cube, mask) in enumerate(zip(cubes, masks, strict=True)):
         facts = {"wavelength": centers_of(cube.shape[-1]), "wavelength units": "Nanometers", **fields}
         write_envi(folder / f"s{index}.hdr", cube, "bil", **facts)

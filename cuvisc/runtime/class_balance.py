@@ -73,18 +73,17 @@ def log_balance(datamodule: Any, graph: TypedGraph, module: CompiledGraph) -> No
     found = count_stages(datamodule, module)
     for stage, balance in found.items():
         log.info("%s: %s", stage, balance.words())
-    readers = [leaf for leaf in graph.leaves if leaf.kind == "loss" and "mask" in leaf.entry.get("needs", ())]
-    train = found.get("train")
-    if train is None or not readers:
-        return
-    if not train.anomalies:
-        names = ", ".join(f"`{leaf.id}`" for leaf in readers)
+    readers = [leaf for leaf in graph.leaves if "mask" in leaf.entry.get("needs", ())]
+    losses = [leaf for leaf in readers if leaf.kind == "loss"]
+    train, val = found.get("train"), found.get("val")
+    if train is not None and losses and not train.anomalies:
+        names = ", ".join(f"`{leaf.id}`" for leaf in losses)
         log.warning("training has no anomalous pixel, so %s can only learn that nothing is one", names)
-    elif any("pos_weight" in leaf.params for leaf in readers):
-        log.info(
-            "normal / anomalous is %.3g: a `pos_weight` of that balances the two",
-            train.normal / train.anomalies,
-        )
+    elif train is not None and any("pos_weight" in leaf.params for leaf in losses):
+        ratio = train.normal / (train.anomalies or 1)
+        log.info("normal / anomalous is %.3g: a `pos_weight` of that balances the two", ratio)
+    if val is not None and not val.anomalies and len(readers) > len(losses):
+        log.warning("validation has no anomalous pixel, so AUROC and average precision are not defined there")
 
 
 def count_stages(datamodule: Any, module: CompiledGraph) -> dict[Stage, Balance]:

@@ -14,7 +14,7 @@ from cuvisc.runtime.data.annotations import AnyTruth
 from cuvisc.runtime.data.band_axis import deviating
 from cuvisc.runtime.data.facts import Georeference
 from cuvisc.runtime.data.nodata import stored_nodata
-from cuvisc.runtime.data.opening import array_names, holds_cube
+from cuvisc.runtime.data.opening import INSIDE, array_names, holds_cube
 from cuvisc.runtime.data.source import CubeSource
 from cuvisc.runtime.data.tiles import Box
 from cuvisc.runtime.data.truth import find_truth, is_truth
@@ -60,6 +60,11 @@ class CubeFile:
                 source.facts.georeference,
                 source.facts.warnings,
             )
+
+    @property
+    def location(self) -> str:
+        """The file, and the array in it where one is named: ``scene.h5::/path``."""
+        return f"{self.path}{INSIDE}{self.key}" if self.key else str(self.path)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from cuvisc.language.bands import FirstFile
-from cuvisc.language.bands import FirstFile
 from cuvisc.language.declare import Param
 from cuvisc.runtime.data.cube_file import CubeFile, check_agreement, check_sizes, find_files
 from cuvisc.runtime.data.cube_samples import CubeSamples, Region, common_dtype
@@ -27,7 +26,6 @@ class CubeFiles(GraphDataModule):
     `CubeFolder` splits a folder by itself, cuts tiles and says which classes are anomalies.
     """
 
-    channels = FirstFile("train", folder="data_dir", array="cube_key")
     channels = FirstFile("train", folder="data_dir", array="cube_key")
     train: list[str] | str = Param(doc="file, glob pattern, or a list of them, to train on")
     val: list[str] | str | None = Param(None, "the same, to validate on; default: the training files")

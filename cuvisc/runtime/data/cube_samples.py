@@ -45,6 +45,7 @@ class KnownRegions(Protocol):
     """Samples that are rectangles of files: where from, their ground truth alone, and their pixels part by part."""
 
     regions: Sequence[Region]
+    classes: Classes | None
 
     def truth(self, index: int) -> dict[str, NDArray[Any]]:
         """Ground truth of a sample without its cube, and `IGNORED` where pixels are left out."""
@@ -68,7 +69,7 @@ class CubeSamples(Dataset[Sample]):
         classes: Classes | None = None,
     ) -> None:
         self.regions, self._dtype = tuple(regions), dtype
-        self._wavelengths, self._classes = wavelengths, classes
+        self._wavelengths, self.classes = wavelengths, classes
 
     def __len__(self) -> int:
         return len(self.regions)
@@ -108,10 +109,10 @@ class CubeSamples(Dataset[Sample]):
 
     def _truth(self, file: CubeFile, box: Box) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_] | None]:
         stored = {kind: read_truth_window(truth, file.size, box) for kind, truth in file.truth.items()}
-        if self._classes is None:
+        if self.classes is None:
             return stored, None
         try:
-            return self._classes.judged(stored)
+            return self.classes.judged(stored)
         except DataError as error:
             raise DataError(f"{file.truth['labels'].path}: {error}") from error
 

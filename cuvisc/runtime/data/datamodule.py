@@ -12,8 +12,6 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
 
 from cuvisc.language.bands import FirstFile
 from cuvisc.language.choose import Choose
-from cuvisc.language.bands import FirstFile
-from cuvisc.language.choose import Choose
 from cuvisc.language.declare import Declared, Param
 from cuvisc.runtime.data.contract import check_batch
 
@@ -34,8 +32,6 @@ class GraphDataModule(Declared, LightningDataModule):
     kind: ClassVar[str] = ""
     gives: ClassVar[tuple[str, ...] | None] = None
     """What every batch holds besides the cube, such as `mask` or `labels`; None where that depends on the data."""
-    channels: ClassVar[int | FirstFile | Choose[int | FirstFile | None] | None] = None
-    """How many bands every cube has, as far as that can be told without reading one."""
     channels: ClassVar[int | FirstFile | Choose[int | FirstFile | None] | None] = None
     """How many bands every cube has, as far as that can be told without reading one."""
     batch_size: int = Param(1, "images in a batch", ge=1)

@@ -1,0 +1,338 @@
+"""What is odd about data is found, whatever data module gives it, and what is not odd is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fitted_graphs import typed
+from format_files import centers_of, cube_of, write_envi, write_tiff
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from lightning.pytorch import LightningDataModule
+from memory_data import ANOMALY, FROZEN, scene
+from rasterio.transform import from_origin
+from scene_folders import write_coco, write_png, write_scenes
+
+from cuvisc.language.declare import Param
+from cuvisc.runtime.data.cube_folder import CubeFolder
+from cuvisc.runtime.data.datamodule import GraphDataModule, Stage
+from cuvisc.runtime.data_check import check
+from cuvisc.runtime.data_check.check import DataCheck, check_data
+from cuvisc.runtime.data_check.tally import Tally
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@contextmanager
+def no_bar(total: float) -> Iterator[Any]:
+    yield lambda done: None
+
+
+def checked(data: str, text: str = ANOMALY) -> DataCheck:
+    return check_data(typed(f"{text}\ndatamodule: {{{data}}}\n"), no_bar)
+
+
+def checked_module(monkeypatch: pytest.MonkeyPatch, module: Any, text: str = ANOMALY) -> DataCheck:
+    monkeypatch.setattr(check, "make_datamodule", lambda spec: module)
+    return check_data(typed(text), no_bar)
+
+
+def said(found: DataCheck, *severities: str) -> list[str]:
+    wanted = severities or ("error", "warning")
+    return [f"{f.severity}: {f.message}" for f in found.findings if f.severity in wanted]
+
+
+values = st.one_of(st.floats(-1e6, 1e6, width=32), st.sampled_from([np.nan, np.inf, -np.inf, -99.0, 1e6]))
+
+
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 5)), elements=values), st.integers(1, 9)
+)
+def test_a_tally_in_parts_is_that_of_numpy_on_the_whole(spectra: Any, step: int) -> None:
+    tally = Tally(spectra.shape[1], -99.0)
+    for start in range(0, len(spectra), step):
+        tally.add(spectra[start : start + step])
+    used = np.ma.masked_where(~np.isfinite(spectra) | (spectra == -99), spectra.astype(np.float64))
+    assert tally.nan_values == np.isnan(spectra).sum()
+    assert tally.infinite_values == np.isinf(spectra).sum()
+    assert tally.nodata_values == (spectra == -99).sum()
+    finite = np.isfinite(spectra)
+    assert tally.empty_pixels == (~finite.any(axis=1)).sum()
+    assert tally.partial_pixels == (finite.any(axis=1) & ~finite.all(axis=1)).sum()
+    if not used.count():
+        assert tally.minimum is tally.maximum is tally.mean is None
+        return
+    assert (tally.minimum, tally.maximum) == (used.min(), used.max())
+    assert tally.mean == pytest.approx(used.mean(), rel=1e-9, abs=1e-6)
+    np.testing.assert_allclose(tally.spectrum, used.mean(axis=0).filled(np.nan), rtol=1e-9, atol=1e-6)
+    constant = [b for b in range(spectra.shape[1]) if len(np.unique(used[:, b].compressed())) < 2]
+    assert tally.constant_bands == constant
+    whole = Tally(spectra.shape[1], -99.0)
+    whole.add(spectra)
+    assert tally.content == whole.content
+
+
+def test_good_data_has_no_finding_but_notes(folder: Path) -> None:
+    write_scenes(folder, 6, 20)
+    found = checked("type: CubeFolder, batch_size: 2")
+    assert said(found) == []
+    assert {stage: len(found.survey.of(stage)) for stage in ("train", "val", "test")} == {
+        "train": 4,
+        "val": 1,
+        "test": 1,
+    }
+    assert found.needs is not None
+    assert (found.needs.batch_bytes, found.needs.data_bytes) == (2 * 20 * 20 * 6 * 2, 6 * 20 * 20 * 6 * 2)
+
+
+def test_bands_that_are_dead_or_repeated_are_named(folder: Path) -> None:
+    for name in ("a", "b"):
+        cube = cube_of((9, 9, 8), seed=ord(name))
+        cube[..., 2:4], cube[..., 6] = 5, cube[..., 1]
+        np.save(f"{name}.npy", cube)
+    np.save("c.npy", cube_of((9, 9, 8), seed=5))
+    found = checked("type: CubeFolder, val: c.npy", FROZEN)
+    assert said(found) == [
+        "warning: a.npy, b.npy: bands 3-4 are constant or without data",
+        "warning: a.npy, b.npy: repeated bands 7 (as 2)",
+    ]
+
+
+def test_values_that_are_not_finite_or_at_full_scale_are_counted(folder: Path) -> None:
+    cube = cube_of((20, 20, 5)).astype("f4")
+    cube[3, 4], cube[5, 6, 2], cube[7, 8, 1] = np.nan, np.nan, np.inf
+    np.save("a.npy", cube)
+    bright = cube_of((20, 20, 5))
+    bright[:2, :3, 4] = 4095
+    np.save("b.npy", bright)
+    assert said(checked("type: CubeFiles, train: [a.npy]", FROZEN), "warning", "note")[:1] == [
+        "warning: a.npy: 2 pixels have bands that are not finite (1 NaN, 1 infinite values)"
+    ]
+    found = checked("type: CubeFiles, train: [b.npy]", FROZEN)
+    assert said(found) == ["warning: b.npy: 6 pixels at full scale, 4095 (1.50%)"]
+    assert said(checked("type: CubeFiles, train: [c.npy]", FROZEN)) == [
+        "error: CubeFiles: no file matches c.npy in .; did you mean `b.npy`?"
+    ]
+
+
+def test_the_number_for_no_data_in_some_bands_is_told_from_values(folder: Path) -> None:
+    cube = cube_of((9, 9, 5)).astype("f4")
+    cube[..., 4] = -9999
+    cube[0] = -9999
+    write_tiff(folder / "a.tif", cube, nodata=-9999)
+    found = checked("type: CubeFiles, train: a.tif", FROZEN)
+    assert said(found) == [
+        "warning: a.tif: 72 values are -9999, the file's number for no data, in pixels that have data in other bands",
+        "warning: a.tif: band 5 is constant or without data",
+    ]
+    (image,) = found.survey.images.values()
+    assert (image.tally.minimum, image.tally.empty_pixels) == (cube[1:, :, :4].min(), 9)
+
+
+def test_a_file_of_another_scale_or_light_stands_out(folder: Path) -> None:
+    for name in "abcd":
+        np.save(f"{name}.npy", cube_of((9, 9, 5), seed=ord(name)).astype("f4") + 100)
+    np.save("d.npy", cube_of((9, 9, 5)).astype("f4") / 1000)
+    bright = (cube_of((9, 9, 5)).astype("f4") + 100) * 3
+    np.save("e.npy", bright)
+    found = checked("type: CubeFolder, val: e.npy", FROZEN)
+    assert [text.partition(",")[0] for text in said(found)] == [
+        "warning: d.npy ranges up to 0.119",
+        f"warning: e.npy has the mean {bright.mean():.4g}",
+    ]
+
+
+def test_shifted_and_silent_wavelengths_are_told(folder: Path) -> None:
+    for name, shift in {"a": 0.0, "b": 0.0, "c": 1.5}.items():
+        centers = [center + shift for center in centers_of(5)]
+        write_envi(
+            folder / f"{name}.hdr", cube_of(seed=ord(name)), wavelength=centers, **{"wavelength units": "nm"}
+        )
+    write_envi(folder / "d.hdr", cube_of(seed=9))
+    found = checked("type: CubeFolder", FROZEN)
+    assert said(found, "warning", "note")[0] == ("warning: d.hdr does not say wavelengths, 3 others do")
+    assert "note: c.hdr is shifted by up to 1.5 nm against a.hdr; less than half a band is accepted" in said(
+        found, "note"
+    )
+
+
+def test_copies_and_shared_pixels_are_leaks(folder: Path) -> None:
+    cubes, masks = write_scenes(folder, 3)
+    write_envi(folder / "copy.hdr", cubes[0], "bsq", wavelength=centers_of(6), **{"wavelength units": "nm"})
+    write_png(folder / "copy_mask.png", masks[0])
+    assert said(checked("type: CubeFolder, val: copy.hdr")) == [
+        "warning: val has copies of images of train: copy.hdr (of s0.hdr)"
+    ]
+    assert said(checked("type: CubeFiles, train: ['s*.hdr', copy.hdr], val: s1.hdr")) == [
+        "warning: val shares 144 pixels with train, of s1.hdr",
+        "warning: training has the same image twice: s0.hdr (of copy.hdr)",
+    ]
+
+
+def test_blocks_share_nothing(folder: Path) -> None:
+    write_scenes(folder, 1, 48)
+    found = checked("type: CubeFolder, split: block, tile: 6, overlap: 3")
+    assert said(found) == []
+    (image,) = found.survey.images.values()
+    trained = {sample.box for sample in found.survey.of("train")}
+    assert sum(box.pixels for box in trained) > image.tally.pixels
+
+
+@pytest.mark.parametrize(
+    ("data", "fact"),
+    [
+        ("anomaly_classes: [7]", "warning: no pixel has the anomaly class 7"),
+        ("anomaly_classes: [2]", "warning: val has a class that training never sees: 9"),
+    ],
+)
+def test_classes_that_do_not_occur_are_named(folder: Path, data: str, fact: str) -> None:
+    for name in "abc":
+        np.save(f"{name}.npy", cube_of((9, 9, 5), seed=ord(name)))
+        labels = np.arange(81).reshape(9, 9) % 3
+        labels[0] = 9 if name == "c" else 0
+        np.save(f"{name}_gt.npy", labels)
+    found = checked(f"type: CubeFolder, labels: '{{stem}}_gt.npy', val: c.npy, {data}")
+    assert fact in said(found)
+    assert dict(found.survey.balances["val"].classes) == {0: 24, 1: 24, 2: 24, 9: 9}
+
+
+def test_a_class_raster_given_as_a_mask_is_told(folder: Path) -> None:
+    for name in "abc":
+        write_tiff(folder / f"{name}.tif", cube_of((9, 9, 5), seed=ord(name)))
+        write_png(folder / f"{name}_mask.png", (np.arange(81, dtype="u1").reshape(9, 9) % 4))
+    assert said(checked("type: CubeFolder")) == [
+        "warning: a.tif, b.tif, c.tif: the mask holds 0, 1, 2, 3; whatever is above 0 counts as an anomaly"
+    ]
+    assert said(checked("type: CubeFolder, ignore_label: 3"))[0].endswith(
+        "the mask holds 0, 1, 2; whatever is above 0 counts as an anomaly"
+    )
+
+
+def test_a_mask_beside_its_cube_by_its_georeference_is_told(folder: Path) -> None:
+    write_tiff(folder / "a.tif", cube_of((9, 9, 5)))
+    mask = np.eye(9, dtype="u1")[..., None]
+    write_tiff(folder / "a_mask.tif", mask, transform=from_origin(366015 + 60, 5807085, 30, 30))
+    assert said(checked("type: CubeFiles, train: a.tif")) == [
+        "warning: a_mask.tif lies 2 pixels beside a.tif, by what the files say of their place"
+    ]
+    write_tiff(folder / "a_mask.tif", mask)
+    assert said(checked("type: CubeFiles, train: a.tif")) == []
+
+
+def test_truth_that_leaves_need_and_nothing_gives_is_an_error(folder: Path) -> None:
+    np.save("a.npy", cube_of())
+    found = checked("type: CubeFiles, train: a.npy")
+    assert said(found, "error") == [
+        "error: `loss_leaves.bce` reads `mask`, which images of train do not have",
+        "error: `metric_leaves.detection` reads `mask`, which images of train do not have",
+    ]
+    assert said(checked("type: CubeFiles, train: a.npy", FROZEN), "error") == []
+
+
+def test_an_empty_mask_is_told_with_the_loss_that_reads_it(folder: Path) -> None:
+    write_scenes(folder, 3)
+    for index in range(3):
+        write_png(folder / f"s{index}_mask.png", np.zeros((12, 12), "u1"))
+    found = checked("type: CubeFolder, val: s2.hdr")
+    assert said(found) == [
+        "warning: train has no anomalous pixel: `bce` can only learn that nothing is one",
+        "warning: val has no anomalous pixel: AUROC and average precision are not defined there",
+    ]
+    coco = [{"id": i, "file_name": f"s{i}"} for i in range(3)]
+    write_coco(folder / "c.json", coco, [])
+    assert len(said(checked("type: CubeFolder, val: s2.hdr, labels: c.json"))) == 2
+
+
+def test_bands_and_pixels_that_a_covariance_cannot_have_are_told(folder: Path) -> None:
+    np.save("a.npy", cube_of((2, 2, 5)))
+    text = FROZEN.replace("{name: frozen}", "{name: frozen, input: {channels: 7}}")
+    assert said(checked("type: CubeFiles, train: a.npy", FROZEN)) == [
+        "warning: training has 4 pixels for 5 bands: a covariance of them is singular"
+    ]
+    with_channels = checked("type: CubeFolder, train: a.npy", text)
+    assert said(with_channels, "error") == ["error: `graph.input.channels` is 7, the images have 5 bands"]
+
+
+class Given(GraphDataModule):
+    """Samples in memory, as a user's own module has them."""
+
+    batch_size: int = Param(4, "images in a batch", ge=1)
+    stages: dict[str, Any] = {}
+
+    def samples(self, stage: Stage) -> Any:
+        return self.stages.get(stage)
+
+
+class Loaders(LightningDataModule):
+    """A module with a loader alone."""
+
+    def train_dataloader(self) -> Any:
+        cubes, masks = scene(2)
+        return [{"cube": torch.from_numpy(cubes), "mask": torch.from_numpy(masks)}]
+
+
+class Broken(list[Any]):
+    """Samples that cannot be read."""
+
+    def __getitem__(self, index: Any) -> Any:
+        raise KeyError("no such frame")
+
+
+def test_any_data_module_is_read_by_its_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    cubes, masks = scene(3)
+    samples = [
+        {"cube": torch.from_numpy(cube), "mask": torch.from_numpy(mask)}
+        for cube, mask in zip(cubes, masks, strict=True)
+    ]
+    module = Given()
+    module.stages = {"train": samples[:2], "val": samples[1:]}
+    found = checked_module(monkeypatch, module)
+    assert said(found) == ["warning: val shares 144 pixels with train, of train image 2"]
+    assert list(found.survey.images) == ["train image 1", "train image 2", "val image 2"]
+    loaded = checked_module(monkeypatch, Loaders())
+    assert said(loaded) == []
+    assert loaded.survey.balances["train"].anomalies == int(masks[:2].sum())
+
+
+@pytest.mark.parametrize(
+    ("samples", "fact"),
+    [
+        (Broken([1]), "the data cannot be loaded: KeyError: 'no such frame'"),
+        ([(1, 2)], "a sample is a tuple; it is a dict with `cube` [H,W,C]"),
+        ([{"image": 1}], "a sample of `train` gave a batch without `cube` (or `x`); it holds nothing"),
+        (
+            [{"cube": torch.ones(4, 4, 6), "mask": torch.ones(4, 5)}],
+            "a sample of `train` gave a `mask` of shape [1, 4, 5]; [1, 4, 4] goes with the cube of this batch",
+        ),
+    ],
+)
+def test_what_a_module_raises_or_gives_wrongly_is_an_error_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, samples: Any, fact: str
+) -> None:
+    module = Given()
+    module.stages = {"train": samples}
+    assert said(checked_module(monkeypatch, module), "error") == [f"error: {fact}"]
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(folder: Path) -> None:
+    write_scenes(folder, 4)
+    module = "type: CubeFolder, split_seed: 3"
+    names = {sample.image for sample in checked(module).survey.of("train")}
+    spoiled = sorted(names)[0]
+    folder_data = CubeFolder(split_seed=3).samples("train")
+    assert folder_data is not None
+    data = Path(spoiled).with_suffix(".img")
+    data.write_bytes(data.read_bytes()[:-7])
+    found = checked(module)
+    assert said(found, "error")[0].startswith(f"error: {data} is cut short")
