@@ -27,6 +27,7 @@ from cuvisc.language.leaf import LeafNode, MonitoringNode
 from cuvisc.language.node import Node
 from cuvisc.runtime.attached import attach_leaves
 from cuvisc.runtime.batches import phase_one_batches, wavelengths_in
+from cuvisc.runtime.class_balance import log_balance
 from cuvisc.runtime.components import make_config
 from cuvisc.runtime.config import DEFAULT_EPOCHS, TrainingConfig
 from cuvisc.runtime.environment import environment_of, without_secrets, written
@@ -288,6 +289,8 @@ class _Running:
             data.setup("fit")
         rank, world = rank_and_world()
         loader = data.train_dataloader()
+        if rank == 0:
+            log_balance(data, self.session.graph, self.module)
         config = self.session.config
         share = Share(config.fit_fraction, config.fit_stride)
         batches = phase_one_batches(loader, rank, world, int(trial) or None, share.takes)
