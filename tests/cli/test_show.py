@@ -97,6 +97,7 @@ def test_the_tutorials_graph(tmp_path: Path) -> None:
         export
           folds normalizer, pca into one affine map
           leaves out orthogonality_loss, explained_variance
+          every node can be exported to every target
           gives pca.scores  float32[B,H,W,3]
     """)
 
@@ -138,6 +139,7 @@ def test_a_diamond(tmp_path: Path) -> None:
 
         export
           leaves out statistics, variance, again
+          every node can be exported to every target
           gives decider.decisions  bool[B,H,W,1] decisions
           gives rx.scores          float32[B,H,W,1] scores
     """)
@@ -166,9 +168,10 @@ def test_mermaid(tmp_path: Path) -> None:
     """The chart names values and types; its own identifiers are no words of the user."""
     assert shown(tmp_path, CHAIN, "--format", "mermaid") == textwrap.dedent("""\
         flowchart TD
-          input(["input.cube"])
-          n0["normalizer<br/>MinMaxNormalizer"]
-          n1["pca<br/>TrainablePCA"]:::trainable
+          input(["input.cube<br/>pass 1 measures extrema, moments"])
+          n0["normalizer<br/>MinMaxNormalizer<br/>fitted after pass 1 of 1<br/>folds into pca"]
+          n1["pca<br/>TrainablePCA<br/>fitted after pass 1 of 1"]
+          class n1 trainable
           input -->|"float32[B,H,W,C]"| n0
           n0 -->|"float32[B,H,W,C]"| n1
           out0(["pca.scores"])
@@ -179,6 +182,10 @@ def test_mermaid(tmp_path: Path) -> None:
           n1 -.- leaf1
           classDef trainable stroke-width:3px
           classDef leaf stroke-dasharray:4 3
+          classDef stripped opacity:0.5
+          classDef blocked stroke:#d1242f
+          %% pass 1 of 1: reads the training data once; measures extrema, moments of input.cube; solves normalizer, pca
+          %% phase 2: trains pca against orthogonality_loss, for 10 epochs
     """)
 
 
@@ -207,6 +214,12 @@ def test_svg_shows_every_node_leaf_and_type(tmp_path: Path) -> None:
     ):
         assert wanted in texts
     assert "→ scores  float32[B,H,W,1] scores" in texts
+    assert texts.count("pass 1 measures extrema, moments") == 1
+    assert {"pass 2 measures moments", "fitted after pass 2 of 2", "left out of an export"} <= set(texts)
+    edges = [title.text for path in drawing.iter(f"{SVG}path") for title in path.iter(f"{SVG}title")]
+    assert "rx.scores to head.scores: float32[B,H,W,1] scores" in edges
+    assert len(edges) == 7 + 2
+    assert (drawing.findtext(f"{SVG}desc") or "").startswith("pass 1 of 2: reads the training data once; ")
     left, top, wide, high = map(float, drawing.attrib["viewBox"].split())
     boxes = [
         tuple(float(box.attrib[key]) for key in ("x", "y", "width", "height"))
@@ -258,7 +271,11 @@ def test_json(tmp_path: Path) -> None:
         "params": {},
         "parent": "again.scores",
     }
-    assert graph["export"] == {"folds": [], "leaves_out": ["statistics", "variance", "again"]}
+    assert graph["export"] == {
+        "folds": [],
+        "leaves_out": ["statistics", "variance", "again"],
+        "blocked": [],
+    }
 
 
 def test_help_shows_how_to_use_it() -> None:

@@ -106,6 +106,16 @@ class Summary:
         dead = [node.id for node in self.graph.nodes if node.id not in self.graph.live]
         return (*(leaf.id for leaf in self.graph.leaves), *dead)
 
+    @cached_property
+    def blocked(self) -> tuple[tuple[str, str, str], ...]:
+        """Node, target and reason wherever a node that an export keeps cannot be expressed in a target."""
+        return tuple(
+            (node.id, target, reason)
+            for node in self.graph.nodes
+            if node.id in self.graph.live
+            for target, reason in (read_choice(node.entry.get("targets"), node.params) or {}).items()
+        )
+
     @property
     def trained(self) -> tuple[str, ...]:
         """The nodes that phase 2 moves."""
@@ -160,7 +170,14 @@ class Summary:
                 for step in self.plan.passes
             ],
             "phase2": {"trains": list(self.trained), "losses": [leaf.id for leaf in losses(graph)]},
-            "export": {"folds": [list(chain) for chain in self.folds], "leaves_out": list(self.stripped)},
+            "export": {
+                "folds": [list(chain) for chain in self.folds],
+                "leaves_out": list(self.stripped),
+                "blocked": [
+                    {"node": node, "target": target, "reason": reason}
+                    for node, target, reason in self.blocked
+                ],
+            },
         }
 
     def _node(self, node: TypedNode) -> dict[str, object]:

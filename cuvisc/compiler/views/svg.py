@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
-from cuvisc.compiler.graph import INPUT, INPUT_NODE, ValueRef
+from cuvisc.compiler.graph import INPUT, INPUT_NODE, TypedNode, ValueRef
 from cuvisc.compiler.views.layers import Box, Shape, lay_out
+from cuvisc.compiler.views.marks import facts, is_stripped, marks_of
 from cuvisc.compiler.views.summary import Summary, edges
 from cuvisc.schema.render import printable
 
@@ -20,6 +21,7 @@ _STYLE = (
     "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1b1f24}"
     ".name{font-weight:bold}.quiet{fill:#59636e}"
     "rect{fill:#f6f8fa;stroke:#59636e}.trainable{stroke:#8250df;stroke-width:2.5}.end{fill:#ddf4ff}"
+    ".stripped{opacity:.5}.blocked{stroke:#d1242f}.mark{fill:#0550ae}"
     ".leaf{fill:#fff;stroke-dasharray:4 3}path{fill:none;stroke:#59636e}.attach{stroke-dasharray:4 3}"
 )
 _HEAD = (
@@ -40,15 +42,13 @@ def draw_svg(summary: Summary) -> str:
     width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN
     frame = f"{-_MARGIN:g} {-_MARGIN:g} {width:.1f} {height:.1f}"
     title = escape(printable(summary.graph.name))
+    about = escape(printable("; ".join(facts(summary))))
     return "\n".join(
         [
             f'<svg xmlns="{_NAMESPACE}" viewBox="{frame}" width="{width:.0f}" height="{height:.0f}" role="img">',
-            f"<title>{title}</title><style>{_STYLE}</style><defs>{_HEAD}</defs>",
-            *(_edge(route, label) for route, (_, _, label) in zip(layout.routes, links, strict=True)),
-            *(
-                _stem(figures[name], layout.boxes[name])
-                for name in sorted({source for source, _, _ in links})
-            ),
+            f"<title>{title}</title><desc>{about}</desc><style>{_STYLE}</style><defs>{_HEAD}</defs>",
+            *(_edge(route, *link[2:]) for route, link in zip(layout.routes, links, strict=True)),
+            *(_stem(figures[name], layout.boxes[name]) for name in sorted({link[0] for link in links})),
             *(_drawn(figure, layout.boxes[name]) for name, figure in figures.items()),
             "</svg>",
         ]
@@ -78,20 +78,28 @@ def _figures(summary: Summary) -> Iterator[_Figure]:
     """Every box in topological order; outputs of the graph are boxes of their own."""
     graph = summary.graph
     cast = [("quiet", f"cast from {summary.cast}")] if summary.cast else []
-    yield _Figure(INPUT_NODE, "end", [("name", str(INPUT)), *cast, ("type", str(graph.input))])
+    marks = [("mark", mark) for mark in marks_of(summary, INPUT_NODE)]
+    yield _Figure(INPUT_NODE, "end", [("name", str(INPUT)), *cast, ("type", str(graph.input)), *marks])
     for node in graph.nodes:
         title = [("name", node.id), ("quiet", node.type + ("  trainable" if node.trainable else ""))]
         ports = [("type", f"→ {port}  {type_}") for port, type_ in node.outputs.items()]
         leaves = [
             [("name", leaf.id), ("quiet", f"{leaf.kind}: {leaf.type}")] for leaf in summary.leaves_of(node)
         ]
-        yield _Figure(node.id, "trainable" if node.trainable else "node", [*title, *ports], leaves)
+        marks = [("mark", mark) for mark in marks_of(summary, node.id)]
+        yield _Figure(node.id, _style(summary, node), [*title, *ports, *marks], leaves)
     for value in graph.outputs:
         yield _Figure(f"output {value}", "end", [("name", str(value)), ("type", str(graph.port(value)))])
 
 
-def _links(summary: Summary) -> Iterator[tuple[str, str, str]]:
-    """Source, reader and label of every edge; the label tells apart ports where there are several."""
+def _style(summary: Summary, node: TypedNode) -> str:
+    blocks = any(blocking == node.id for blocking, _, _ in summary.blocked)
+    found = {"trainable": node.trainable, "stripped": is_stripped(summary, node.id), "blocked": blocks}
+    return " ".join(name for name, holds in found.items() if holds) or "node"
+
+
+def _links(summary: Summary) -> Iterator[tuple[str, str, str, str]]:
+    """Source, reader, label and type of every edge; the label tells apart ports where there are several."""
     graph = summary.graph
     for edge in edges(graph):
         reader = graph.by_id[edge.reader]
@@ -100,9 +108,10 @@ def _links(summary: Summary) -> Iterator[tuple[str, str, str]]:
             edge.value.node,
             edge.reader,
             " to ".join(part for part in (_source(summary, edge.value), port) if part),
+            f"{edge.value} to {edge.reader}.{edge.port}: {graph.port(edge.value)}",
         )
     for value in graph.outputs:
-        yield value.node, f"output {value}", ""
+        yield value.node, f"output {value}", "", f"{value}: {graph.port(value)}"
 
 
 def _source(summary: Summary, value: ValueRef) -> str:
@@ -146,9 +155,10 @@ def _rectangle(x: float, y: float, lines: Sequence[Line], style: str) -> str:
     return f'<rect class="{style}" {frame}/>{"".join(rows)}'
 
 
-def _edge(route: Sequence[tuple[float, float]], label: str) -> str:
+def _edge(route: Sequence[tuple[float, float]], label: str, type_: str) -> str:
     path = "".join(_curve(start, end) for start, end in pairwise(route))
-    drawn = f'<path d="M{route[0][0]:.1f} {route[0][1]:.1f}{path}" marker-end="url(#tip)"/>'
+    tip = f"<title>{escape(printable(type_))}</title>"
+    drawn = f'<path d="M{route[0][0]:.1f} {route[0][1]:.1f}{path}" marker-end="url(#tip)">{tip}</path>'
     if not label:
         return drawn
     (x0, y0), (x1, y1) = route[-2], route[-1]

@@ -67,6 +67,9 @@ def _sections(summary: Summary) -> Iterator[tuple[str, list[str]]]:
     export = [f"folds {', '.join(chain)} into one affine map" for chain in summary.folds]
     if summary.stripped:
         export.append(f"leaves out {', '.join(summary.stripped)}")
+    export += [f"{node} blocks {target}: {reason}" for node, target, reason in summary.blocked]
+    if not summary.blocked:
+        export.append("every node can be exported to every target")
     given = [(str(value), str(summary.graph.port(value))) for value in summary.graph.outputs]
     export += _aligned([(f"gives {name}", port) for name, port in given])
     yield "export", export
