@@ -18,6 +18,7 @@ from cuvisc.cli.running import (
     warn,
     warn_of_device,
 )
+from cuvisc.cli.speaking import QuietOption, VerboseOption
 
 if TYPE_CHECKING:
     from cuvisc.runtime.evaluation import Evaluator, Measured
@@ -78,6 +79,8 @@ def register(app: typer.Typer) -> None:
         device: DeviceOption = "auto",
         threads: ThreadsOption = None,
         force: Annotated[bool, typer.Option("--force", help="Replace the folder that -o names.")] = False,
+        quiet: QuietOption = False,
+        verbose: VerboseOption = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
         as_csv: Annotated[bool, typer.Option("--csv", help="Print a line for every file as CSV.")] = False,
     ) -> None:

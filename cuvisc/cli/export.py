@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from cuvisc.cli.speaking import VerboseOption
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
@@ -20,6 +22,7 @@ def register(app: typer.Typer) -> None:
             Path | None, typer.Option("--output", "-o", help="Artifact folder; default: RUN_DIR/artifact.")
         ] = None,
         force: Annotated[bool, typer.Option("--force", help="Replace an existing artifact.")] = False,
+        verbose: VerboseOption = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the parity evidence as JSON.")] = False,
     ) -> None:
         """Write ONNX and TorchScript that compute what was trained.

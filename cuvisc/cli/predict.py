@@ -17,6 +17,7 @@ from cuvisc.cli.running import (
     warn,
     warn_of_device,
 )
+from cuvisc.cli.speaking import QuietOption, VerboseOption
 
 if TYPE_CHECKING:
     from cuvisc.runtime.batch import Job
@@ -69,6 +70,8 @@ def register(app: typer.Typer) -> None:
         skip_existing: Annotated[
             bool, typer.Option("--skip-existing", help="Leave out inputs whose outputs are all there.")
         ] = False,
+        quiet: QuietOption = False,
+        verbose: VerboseOption = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     ) -> None:
         """Run the whole graph, from the raw cube on, with ONNX Runtime.

@@ -28,7 +28,14 @@ def warn(message: str) -> None:
 
 
 def warn_of_device(predictor: Predictor) -> None:
-    """Say why `auto` passed over a GPU build."""
+    """Say why `auto` passed over a GPU build; to those who asked for more, what runs and on what."""
+    from cuvisc.runtime.progress import log
+    from cuvisc.runtime.session import load_onnxruntime
+
+    manifest, version = predictor.manifest, load_onnxruntime().__version__
+    made = f"exported by cuvisc {manifest.raw.get('cuvisc')}, spec {manifest.raw.get('spec_sha256', '')[:8]}"
+    log.debug("Model `%s` of %s: %s", manifest.name, predictor.artifact.folder, made)
+    log.debug("Runs on %s of ONNX Runtime %s", predictor.provider, version)
     if predictor.passed_over:
         warn(f"running on the CPU: {predictor.passed_over}")
 
@@ -57,7 +64,9 @@ def parse_number(text: str) -> float | None:
 @contextmanager
 def progress_bar(total: float, what: str) -> Iterator[Callable[[float], None]]:
     """A bar on stderr when that is a terminal; yields what to call with each finished part of the total."""
-    if not sys.stderr.isatty():
+    from cuvisc.runtime.progress import bars_wanted
+
+    if not bars_wanted():
         yield lambda done: None
         return
     from rich.console import Console

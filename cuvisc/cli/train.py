@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +29,10 @@ def register(app: typer.Typer) -> None:
         quiet: Annotated[
             bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")
         ] = False,
+        verbose: Annotated[
+            bool,
+            typer.Option("--verbose", "-v", help="Say more on stderr: every epoch, times, decisions, files."),
+        ] = False,
         force: Annotated[
             bool, typer.Option("--force", help="Write into a folder that is not empty.")
         ] = False,
@@ -47,21 +50,25 @@ def register(app: typer.Typer) -> None:
 
         Example: cuvisc train specs/anomaly.yaml training.trainer.max_epochs=20
         """
+        from cuvisc.cli.speaking import level_of
         from cuvisc.cli.specs import compile_file
         from cuvisc.cli.terminal import wants_color
+        from cuvisc.schema.errors import SpecError
         from cuvisc.schema.render import render_text
 
+        if verbose and quiet:
+            raise SpecError("--verbose and --quiet exclude each other")
         path, overrides = _spec_of(arguments, out, force, resume)
         graph, diagnostics = compile_file(path, overrides)
         if len(diagnostics):
             print(render_text(diagnostics, color=wants_color(sys.stderr)), file=sys.stderr)
 
         from cuvisc.runtime.components import make_config, make_datamodule, make_monitors
-        from cuvisc.runtime.progress import spoken
+        from cuvisc.runtime.progress import log, spoken
         from cuvisc.runtime.ranks import is_first
         from cuvisc.runtime.training import train as run_both_phases
 
-        with spoken(logging.WARNING if quiet else logging.INFO, always=True):
+        with spoken(level_of(verbose, quiet), always=True):
             config = make_config(graph.spec)
             if quiet and config.trainer.enable_progress_bar is None:
                 config.trainer.enable_progress_bar = False
@@ -75,6 +82,9 @@ def register(app: typer.Typer) -> None:
                 monitors=make_monitors(graph.spec),
                 overrides=overrides,
             )
+            for path in sorted(run.folder.rglob("*") if is_first() else ()):
+                if path.is_file():
+                    log.debug("%s: %.1f kB", path, path.stat().st_size / 1000)
         if is_first():
             print(json.dumps(_summary(run.folder, run.facts)) if as_json else run.folder)
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cuvisc.cli.running import DeviceOption, ThreadsOption
+from cuvisc.cli.speaking import VerboseOption
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
         ],
         device: DeviceOption = "cpu",
         threads: ThreadsOption = None,
+        verbose: VerboseOption = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     ) -> None:
         """Check that an artifact is whole and computes as exported.

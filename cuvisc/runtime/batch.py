@@ -13,6 +13,7 @@ from cuvisc.runtime.data.writers.naming import SUFFIX_OF, files_of, format_of, n
 from cuvisc.runtime.inference import Predictor
 from cuvisc.runtime.inputs import Input, Inputs, refuse_doubles
 from cuvisc.runtime.prediction import Progress, Summary, predict_file
+from cuvisc.runtime.progress import log
 from cuvisc.runtime.spectral_contract import match_bands
 from cuvisc.schema.errors import DataError, SpecError
 
@@ -80,9 +81,12 @@ def run_job(
         warnings = list(opened.facts.warnings)
         source, doubt = match_bands(predictor.manifest, opened, ignore=ignore, resample=resample)
         told: Progress = lambda pixels: progress(pixels / source.pixels)  # noqa: E731
+        log.debug("%s: %s", opened.name, opened.facts.in_words)
         summary = predict_file(
             predictor, source, job.output, thresholds=thresholds, force=force, progress=told
         )
+    for name, file in summary.files.items():
+        log.debug("  `%s` to %s", name, file)
     return summary, [*warnings, *([doubt] if doubt else []), *_remarks(summary)]
 
 

@@ -22,6 +22,7 @@ from cuvisc.runtime.data.opening import array_names, split_location
 from cuvisc.runtime.data.source import CubeSource
 from cuvisc.runtime.data.truth import Truth, find_truth, names_of_truth, read_truth
 from cuvisc.runtime.inference import Predictor, find_non_finite
+from cuvisc.runtime.progress import log, timed
 from cuvisc.runtime.ranking import Ranking
 from cuvisc.runtime.spectral_contract import match_bands
 from cuvisc.schema.diagnostics import did_you_mean
@@ -115,11 +116,13 @@ class Evaluator:
         with CubeSource.open(path, key) as opened:
             positive = self._read_mask(path, opened).reshape(opened.shape[:3])
             source, doubt = match_bands(self.predictor.manifest, opened, **self._match)
+            log.debug("%s: %s; a mask of %d pixels", path, opened.facts.in_words, np.count_nonzero(positive))
             collected = _Collected(self, source, int(np.count_nonzero(positive)))
-            for block, spectra, outputs in self.predictor.run(source, self.thresholds):
-                where = positive[block.image, block.top : block.bottom, block.left : block.right]
-                collected.take(spectra, outputs, where)
-                progress(block.pixels / source.pixels)
+            with timed("  read, run and compared"):
+                for block, spectra, outputs in self.predictor.run(source, self.thresholds):
+                    where = positive[block.image, block.top : block.bottom, block.left : block.right]
+                    collected.take(spectra, outputs, where)
+                    progress(block.pixels / source.pixels)
         warnings = (*opened.facts.warnings, *([doubt] if doubt else []))
         return Measured(str(path), collected.measurement(self.threshold), warnings)
 

@@ -29,6 +29,7 @@ from cuvisc.runtime.artifact import FORMAT, MANIFEST, MODEL, PARITY, PARITY_ARRA
 from cuvisc.runtime.atomic import atomic_folder
 from cuvisc.runtime.comparison import Tolerance
 from cuvisc.runtime.imprint import IMPRINT, imprint
+from cuvisc.runtime.progress import log, timed
 from cuvisc.runtime.session import open_session, run_session
 from cuvisc.schema.errors import SpecError, VerificationError
 
@@ -57,15 +58,23 @@ def export(source: Source, folder: Path, *, force: bool = False) -> dict[str, An
 
     Raises :class:`VerificationError` when a target does not compute what the reference computes; then nothing is kept.
     """
-    lowered = lower(source.module, source.profile)
+    with timed("Lowered"):
+        lowered = lower(source.module, source.profile)
+    log.debug(
+        "  %d operations as the nodes spell them, %d after passes: %s",
+        len(lowered.plain.operations),
+        len(lowered.fused.operations),
+        ", ".join(operation.op.name for operation in lowered.fused.operations),
+    )
     manifest = _manifest(source, lowered)
     try:
         model = generate_onnx(lowered.fused, source.input_dtype, _properties(source, lowered.fused, manifest))
     except NotExportable as error:
         raise SpecError(str(error)) from error
     files = {MODEL: model.data, TORCHSCRIPT: generate_torchscript(lowered.fused, source.input_dtype)}
-    cases = parity.make_cases(lowered.plain, source.sample)
-    evidence = parity.replay(cases, _targets(files), Tolerance())
+    with timed("Compared %s with the float64 reference", " and ".join(files)):
+        cases = parity.make_cases(lowered.plain, source.sample)
+        evidence = parity.replay(cases, _targets(files), Tolerance())
     evidence["certificates"] = [certificate.to_dict() for certificate in lowered.certificates]
     if not evidence["passed"]:
         raise VerificationError(_refusal(evidence))
@@ -77,6 +86,7 @@ def export(source: Source, folder: Path, *, force: bool = False) -> dict[str, An
     with atomic_folder(folder, mark=MANIFEST, force=force) as temporary:
         for name, content in files.items():
             (temporary / name).write_bytes(content)
+            log.debug("%s: %.1f kB", folder / name, len(content) / 1000)
         (temporary / MANIFEST).write_bytes(_json(manifest))
     return evidence
 

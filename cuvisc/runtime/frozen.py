@@ -19,6 +19,7 @@ from torch import Tensor
 from cuvisc.compiler.graph import INPUT, ValueRef
 from cuvisc.compiler.module import CompiledGraph
 from cuvisc.language.node import Node
+from cuvisc.runtime.progress import log
 
 _SAMPLED = 64
 _SHARE = 4
@@ -55,7 +56,18 @@ class FrozenValues:
         if self._known and not self.hits:
             self._forget()
             self._limit = 0
+            log.debug("Cache: given up, no image of an epoch came again in the next")
         self.hits = 0
+
+    def describe(self) -> str:
+        """What is kept, for people."""
+        if not self.nodes:
+            return "Cache: nothing, what is trained changes every value"
+        names = ", ".join(f"`{name}`" for name in sorted(self.nodes))
+        if self._limit == 0:
+            return f"Cache: off; run again in every epoch: {names}"
+        room = "however much that is" if self._limit is None else f"in up to {self._limit / 1e6:,.0f} MB"
+        return f"Cache: outputs of {names} are kept for every image, {room}"
 
     @torch.no_grad()
     def __call__(self, cube: Tensor, wanted: Collection[ValueRef]) -> dict[ValueRef, Tensor]:

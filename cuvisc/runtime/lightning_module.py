@@ -29,6 +29,7 @@ from cuvisc.runtime.frozen import FrozenValues, memory_limit
 from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.missing import fill, mark, missing_pixels
 from cuvisc.runtime.optimizers import make_optimizer, make_scheduler
+from cuvisc.runtime.progress import log
 from cuvisc.runtime.reporting import Reporters
 from cuvisc.schema.errors import DataError, SpecError
 
@@ -100,6 +101,7 @@ class CuvisLightningModule(LightningModule):
 
     def on_fit_start(self) -> None:
         frozen = FrozenValues(self.compiled, self.trained, memory_limit(self.config.cache, self.device))
+        log.debug("%s", frozen.describe())
         self._evaluate = Evaluation(self.compiled, self.trained, frozen)
         if self.config.compile:
             self._compiled.enter_context(compiled_nodes(self.compiled, self._evaluate.changing, self.device))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,8 +17,8 @@ T = TypeVar("T")
 
 
 def bars_wanted() -> bool:
-    """Whether a progress bar would be seen: stderr is a terminal, and not that of a CI machine."""
-    return sys.stderr.isatty() and not os.environ.get("CI")
+    """Whether a progress bar would be seen: stderr is a terminal, not of a CI machine, and nobody asked for quiet."""
+    return sys.stderr.isatty() and not os.environ.get("CI") and log.level <= logging.INFO
 
 
 def follow(steps: Iterable[T], text: str, shown: bool, total: int | None = None) -> Iterator[T]:
@@ -31,6 +32,14 @@ def follow(steps: Iterable[T], text: str, shown: bool, total: int | None = None)
     if total is None and isinstance(steps, Sized):
         total = len(steps)
     yield from track(steps, text, total=total, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def timed(text: str, *values: object) -> Iterator[None]:
+    """Tell those who asked for more how long a block took."""
+    started = time.perf_counter()
+    yield
+    log.debug(f"{text}: %.2f s", *values, time.perf_counter() - started)
 
 
 class _Stderr(logging.Handler):
@@ -54,7 +63,8 @@ def spoken(level: int = logging.INFO, *, always: bool = False) -> Iterator[None]
     handler = _Stderr()
     handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
     before = log.level
-    log.addHandler(handler)
+    if not any(isinstance(known, _Stderr) for known in log.handlers):
+        log.addHandler(handler)
     log.setLevel(level)
     try:
         yield

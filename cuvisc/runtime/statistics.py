@@ -89,8 +89,10 @@ class _Phase:
     def run(self) -> InputProfile:
         self.module.eval()
         passes = self.plan.passes or (Pass((_INPUT_TAP,), ()),)
+        told = self.plan.describe()
         profile: InputProfile | None = None
         for index, step in enumerate(passes):
+            started = time.perf_counter()
             reading = _Reading(
                 self.module,
                 step.taps,
@@ -109,6 +111,8 @@ class _Phase:
                 profile = self._profile(reading)
             for name in step.solves:
                 self._solve(self.module.graph.by_id[name], self.plan.sources[name])
+            text = told[index] if index < len(told) else f"pass {index + 1} of {len(passes)}"
+            log.debug("  %s: %.2f s", text, time.perf_counter() - started)
         assert profile is not None
         return profile
 

@@ -18,6 +18,7 @@ from cuvisc.runtime.comparison import Measurement, Tolerance, compare_outputs
 from cuvisc.runtime.data.readers import npz
 from cuvisc.runtime.data.source import read_array
 from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.progress import log
 from cuvisc.schema.errors import VerificationError
 
 INPUT = "input"
@@ -45,6 +46,7 @@ def verify_artifact(artifact: Artifact, *, device: str = "cpu", threads: int | N
     outputs, worst = 0, 0.0
     for name, case in cases.items():
         cube = case.pop(INPUT)
+        log.debug("parity case %s: %s %s", name, " x ".join(map(str, cube.shape)), cube.dtype)
         for found in compare_outputs(case, predictor.predict(cube), tolerance):
             _require(found, name, artifact, predictor)
             outputs += 1

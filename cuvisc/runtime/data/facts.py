@@ -56,6 +56,12 @@ class CubeFacts:
     warnings: tuple[str, ...] = ()
 
     @property
+    def in_words(self) -> str:
+        """Format, shape and dtype, and the array's name where it has one."""
+        where = f"`{self.dataset}`, " if self.dataset else ""
+        return f"{self.kind}, {where}{' x '.join(map(str, self.shape))} {self.dtype.name}"
+
+    @property
     def bands(self) -> int:
         """Length of the last axis."""
         return self.shape[-1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cuvisc.runtime.atomic import write_text
 from cuvisc.runtime.environment import without_secrets
-from cuvisc.runtime.progress import log
+from cuvisc.runtime.progress import log, timed
 from cuvisc.runtime.report.evidence import EVIDENCE
 from cuvisc.runtime.report.page import REPORT, make_page
 from cuvisc.runtime.report.run_files import RUN
@@ -33,7 +33,8 @@ def leave_report(
         return
     try:
         if module is not None:
-            _measure(folder, module, datamodule, validates, config)
+            with timed("Report: measured"):
+                _measure(folder, module, datamodule, validates, config)
         write_page(folder.path)
     except Exception as error:
         fact = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
