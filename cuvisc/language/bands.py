@@ -12,16 +12,19 @@ class FirstFile:
     """As many bands as the first file has: ``FirstFile("train", folder="data_dir", array="cube_key")``.
 
     The arguments are names of parameters: ``files`` holds a file, a glob pattern or a list of them, ``folder`` what
-    they are relative to, ``array`` which array of a file is meant where it holds several.
+    they are relative to, ``array`` which array of a file is meant where it holds several. Those in ``besides`` hold
+    patterns, with ``{stem}`` for the name of a cube, of files that lie beside the cubes and are none.
     """
 
     files: str
     folder: str
     array: str
+    besides: tuple[str, ...] = ()
 
 
-def bands_to_json(bands: int | FirstFile | None) -> int | dict[str, str] | None:
+def bands_to_json(bands: int | FirstFile | None) -> int | dict[str, object] | None:
     """JSON form of a declared number of bands."""
     if isinstance(bands, FirstFile):
-        return {"files": bands.files, "folder": bands.folder, "array": bands.array}
+        named = {"files": bands.files, "folder": bands.folder, "array": bands.array}
+        return {**named, "besides": list(bands.besides)}
     return bands

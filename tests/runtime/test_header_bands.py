@@ -89,6 +89,20 @@ def test_the_first_file_is_a_cube(pattern: str, name: str, tmp_path: Path) -> No
     assert first_file(tmp_path / pattern) == tmp_path / name
 
 
+def test_ground_truth_of_another_name_is_no_cube(tmp_path: Path) -> None:
+    write_tiff(tmp_path / "a_classes.tif", CUBE[..., :1])
+    written("b.npz", tmp_path)
+    text = f"{{type: CubeFolder, data_dir: '{tmp_path}', labels: '{{stem}}_classes.tif'}}"
+    spec, found = load_text(
+        f"nodes: {{rx: {{type: RXGlobal}}}}\ndatamodule: {text}\n", "s.yaml", environment={}
+    )
+    assert spec is not None
+    bands = look_at_bands(spec, load(), found)
+    assert bands is not None
+    assert bands.value == 5
+    assert list(found) == []
+
+
 def answer(train: str, folder: Path) -> str:
     data = f"{{type: CubeFiles, train: '{train}', data_dir: '{folder}'}}"
     text = f"nodes: {{rx: {{type: RXGlobal}}}}\ndatamodule: {data}\n"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from cuvisc.compiler.bands import data_use
 from cuvisc.compiler.declared import Use
@@ -41,10 +42,12 @@ def look_at_bands(spec: Spec, catalogue: Catalogue, diagnostics: Diagnostics) ->
 
 
 class _Look:
-    def __init__(self, spec: Spec, use: Use, declared: Mapping[str, str], diagnostics: Diagnostics) -> None:
+    def __init__(self, spec: Spec, use: Use, declared: Mapping[str, Any], diagnostics: Diagnostics) -> None:
         self.spec, self.use, self.diagnostics = spec, use, diagnostics
         self.files, self.folder, self.array = (declared[name] for name in ("files", "folder", "array"))
         self.name = f"`datamodule.{self.files}`"
+        besides = (use.params.get(name) for name in declared["besides"])
+        self.besides = [text.replace("{stem}", "*") for text in besides if isinstance(text, str)]
 
     def bands(self) -> Size | None:
         named = self.use.params.get(self.files)
@@ -56,7 +59,7 @@ class _Look:
         if _WILD.search(str(Path(folder, pattern).parent)):
             return None
         try:
-            path = first_file(Path(folder, pattern))
+            path = first_file(Path(folder, pattern), self.besides)
             if path is None:
                 self.warn(f"{self.name} finds no file: {self.written()}", self.similar(Path(folder, pattern)))
                 return None
@@ -87,14 +90,18 @@ class _Look:
         return did_you_mean(path.name, names) or relative
 
 
-def first_file(path: Path) -> Path | None:
-    """The first of the cubes that a path or a pattern of file names means, None where there is none."""
+def first_file(path: Path, besides: Sequence[str] = ()) -> Path | None:
+    """The first of the cubes that a path or a pattern of file names means, None where there is none.
+
+    `besides` are patterns of files that are no cubes.
+    """
     if not _WILD.search(path.name):
         return path if path.is_file() else None
     found = sorted(
         entry.name
         for entry in _entries(path.parent)
         if fnmatch(entry.name, path.name) and not entry.name.startswith(".") and entry.is_file()
+        if not any(fnmatch(entry.name, pattern) for pattern in besides)
     )
     cubes = [name for name in found if Path(name).suffix.lower() not in _NO_CUBES]
     cubes = [name for name in cubes if not _TRUTH.search(Path(name).stem)] or cubes
