@@ -15,6 +15,6 @@ say cuvisc export "$run" -o "$folder/artifact" --force
 say cuvisc verify "$folder/artifact"
 say cuvisc data indian-pines -o "$folder/indian_pines.npz" --force
 say cuvisc predict "$folder/artifact" "$folder/indian_pines.npz" -o "$folder/scores.npz" --force
-say cuvisc evaluate "$folder/artifact" "$folder/indian_pines.npz"
+say cuvisc evaluate "$folder/artifact" "$folder/indian_pines.npz" -o "$folder/evaluation" --force
 say python examples/heatmap.py "$folder/scores.npz" "$folder/heatmap.png"
 printf '\nlook at %s and %s\n' "$folder/heatmap.png" "$run/report.html"
