@@ -12,6 +12,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from scene_folders import write_scenes
 
 from cuvisc.compiler.check import check_graph
 from cuvisc.compiler.graph import TypedGraph
@@ -30,6 +31,8 @@ ROOT = Path(__file__).parents[2]
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.yaml") if path.stem != "general")
 # Scenes with masks that are not part of the repository; they stand beside it where there are any.
 SCENES = ROOT.parent / "shared" / "data"
+OWN_DATA = ("folder", "lentils")
+"""Specs that are for data of the user."""
 PHASE4 = "phase4_channel_selection"
 EPOCHS = 60
 
@@ -60,7 +63,7 @@ def test_every_spec_is_valid(name: str) -> None:
     assert compiled(name, []).nodes
 
 
-@pytest.mark.parametrize("name", [name for name in SPECS if name != "lentils"])
+@pytest.mark.parametrize("name", [name for name in SPECS if name not in OWN_DATA])
 def test_every_spec_trains_and_exports_with_parity(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +71,18 @@ def test_every_spec_trains_and_exports_with_parity(
     monkeypatch.chdir(tmp_path)
     epochs = compiled(name, []).spec.training["trainer"]["max_epochs"]  # type: ignore[index]
     found = run(name, [f"training.trainer.max_epochs={min(epochs, 2)}"], tmp_path / "run")
+    assert found.facts["status"] == "finished"
+    checked = verify_artifact(Artifact.open(tmp_path / "run" / "artifact"), device="cpu")
+    assert checked.worst < 1
+
+
+def test_the_spec_of_a_folder_trains_on_envi_cubes_with_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scenes(tmp_path / "flight", 4, 24)
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path / "flight"))
+    small = ["nodes.pca.n_components=3", "datamodule.tile=12", "datamodule.overlap=2"]
+    found = run("folder", ["training.trainer.max_epochs=2", *small], tmp_path / "run")
     assert found.facts["status"] == "finished"
     checked = verify_artifact(Artifact.open(tmp_path / "run" / "artifact"), device="cpu")
     assert checked.worst < 1

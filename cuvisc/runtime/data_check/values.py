@@ -62,7 +62,7 @@ def _numbers_for_none(images: Sequence[Image]) -> Iterator[Finding]:
                 "values",
                 f"{image.name}: {counted(tally.nodata_values, 'value is', 'values are')} {tally.nodata:g}, the file's "
                 "number for no data, in pixels that have data in other bands",
-                "it is trained on as a number: leave such bands out of the files, or such pixels by `ignore_label`",
+                "it is trained on as a number: leave such bands out, or such pixels by `ignore_label`",
             )
 
 
@@ -93,7 +93,7 @@ def _bands(images: Sequence[Image]) -> Iterator[Finding]:
                 "warning",
                 "bands",
                 f"{_where(names, images)}: {words} {'is' if len(bands) == 1 else 'are'} constant or without data",
-                "dead bands carry nothing: leave them out of the files",
+                "dead bands carry nothing: leave them out",
             )
     for pairs, names in repeated.items():
         if pairs:
