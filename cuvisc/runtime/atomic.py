@@ -49,7 +49,8 @@ def atomic_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Pat
     """A temporary folder to fill, renamed to `path` when the block ends well and removed when it does not.
 
     With `force` an existing folder is replaced if it is empty or holds the file `mark`, which says that it is of the
-    same kind; it stays in place until the new one is complete. Raises :class:`SpecError` for any other folder.
+    same kind; it stays in place until the new one is complete. Of a link to a folder the link is replaced, not what it
+    leads to. Raises :class:`SpecError` for any other folder.
     """
     refuse_existing(path, force)
     if path.exists() and not path.is_dir():
@@ -74,6 +75,8 @@ def atomic_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Pat
         if replaced.exists() and not path.exists():
             os.rename(replaced, path)
         shutil.rmtree(temporary, ignore_errors=True)
+        if replaced.is_symlink():
+            replaced.unlink()
         shutil.rmtree(replaced, ignore_errors=True)
 
 

@@ -41,7 +41,7 @@ RUN, SPEC, RESOLVED = "run.json", "spec.yaml", "spec.resolved.yaml"
 WEIGHTS, SAMPLE, CHECKPOINTS = "weights.safetensors", "sample.safetensors", "checkpoints"
 _TRAINED = (RESOLVED, WEIGHTS, SAMPLE)
 # What a run consists of: _FOLDERS are removed from a run alone, elsewhere they may be the user's.
-_FILES = (SPEC, RESOLVED, WEIGHTS, SAMPLE, "metrics.jsonl", "report.html", "report.npz", RUN)
+_FILES = (SPEC, RESOLVED, WEIGHTS, SAMPLE, "metrics.jsonl", "report.html", "report.npz", "export.json", RUN)
 _FOLDERS = (CHECKPOINTS, "figures", "tensorboard", "wandb", "artifact")
 RUN_DIR_VARIABLE = "CUVISC_RUN_DIR"
 _PACKAGES = ("torch", "lightning", "numpy")

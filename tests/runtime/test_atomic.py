@@ -115,3 +115,15 @@ def test_force_replaces_only_its_own_kind_of_folder(tmp_path: Path) -> None:
         f"{precious} holds other files and no manifest.json: it is not replaced; name another folder"
     )
     assert [path.name for path in tmp_path.rglob("*")] == ["precious", "thesis.txt"]
+
+
+def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "mark").write_text("old")
+    (tmp_path / "link").symlink_to(target)
+    with atomic_folder(tmp_path / "link", mark="mark", force=True) as temporary:
+        (temporary / "mark").write_text("new")
+    assert (tmp_path / "link/mark").read_text() == "new"
+    assert (target / "mark").read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"link", "target"}

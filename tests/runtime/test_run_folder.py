@@ -198,6 +198,7 @@ def test_force_leaves_nothing_of_an_older_run(tmp_path: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "theirs").touch()
     (tmp_path / "run/wandb").symlink_to(elsewhere)
+    (tmp_path / "run/export.json").touch()
     for left in ("figures/scores-val-000003.png", "artifact/manifest.json", "tensorboard/events"):
         (tmp_path / "run" / left).parent.mkdir()
         (tmp_path / "run" / left).touch()
