@@ -80,7 +80,8 @@ def graphs(draw: st.DrawFn, bands: int, most: int = 5, join: bool = True) -> dic
 
     `join` lets nodes read several values, which may depend on each other linearly: no data to measure rounding on.
     """
-    known = definitions("node")
+    # What a node that reads the spectrum gives depends on the wavelengths of data, and these graphs have none.
+    known = {name: d for name, d in definitions("node").items() if not d["x-cuvisc"]["reads_spectrum"]}
     values = [Made("input", "float32", bands, None)]
     nodes: dict[str, Any] = {}
     for index in range(draw(st.integers(1, most))):

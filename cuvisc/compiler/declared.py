@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from cuvisc.compiler.graph import Facts
-from cuvisc.compiler.sizes import IMAGE_DIMS, Origin, Size, Value
+from cuvisc.compiler.sizes import IMAGE_DIMS, Origin, Size, Value, size_of
 from cuvisc.language.choose import read_choice
 from cuvisc.language.types import TensorType, parse_type
 from cuvisc.schema.catalogue import Catalogue
@@ -99,10 +99,8 @@ class Use:
     def _size(self, dim: int | str) -> Size:
         if isinstance(dim, int) or dim in IMAGE_DIMS:
             return Size(dim)
-        value = self.params.get(dim)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return Size(value, self._origin(dim))
-        return Size(f"{self.owner}:{dim}")
+        value = size_of(self.params.get(dim))
+        return Size(f"{self.owner}:{dim}") if value is None else Size(value, self._origin(dim))
 
     def _origin(self, parameter: str) -> Origin:
         said = "" if parameter in self.given else " by default"

@@ -38,11 +38,21 @@ class Inference:
 
     def _said(self) -> Size | None:
         """The number of bands as the graph says it."""
-        spec = self.references.spec
-        if spec.graph.channels is None:
-            return None
-        span = spec.document.value_span(("graph", "input", "channels"))
-        return Size(spec.graph.channels, Origin("`graph.input.channels`", span))
+        named, document = self.references.spec.graph, self.references.spec.document
+        counts = {"channels": named.channels, "wavelengths": named.wavelengths and len(named.wavelengths)}
+        said = [
+            Size(count, Origin(f"`graph.input.{name}`", document.value_span(("graph", "input", name))))
+            for name, count in counts.items()
+            if count is not None
+        ]
+        if len({size.value for size in said}) > 1:
+            self.references.diagnostics.error(
+                "E502",
+                f"`graph.input.channels` is {said[0].value}, but `graph.input.wavelengths` names {said[1].value}",
+                document.value_span(("graph", "input", "wavelengths")),
+                label="one centre for every band",
+            )
+        return said[0] if said else None
 
     def _contradict(self, said: Size, data: Size) -> None:
         assert said.origin is not None
@@ -53,7 +63,8 @@ class Inference:
         )
         self.references.diagnostics.error(
             "E502",
-            f"`graph.input.channels` is {said.value}, but the data has {data.value} bands",
+            f"{said.origin.name} {'is' if 'channels' in said.origin.name else 'names'} {said.value}, "
+            f"but the data has {data.value} bands",
             said.origin.span,
             label=f"write {data.value}, or leave it out",
             notes=notes,

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from cuvisc.compiler.graph import INPUT, INPUT_NODE, TypedGraph, TypedNode, ValueRef
+from cuvisc.compiler.sizes import size_of
 from cuvisc.language import ops
 from cuvisc.language.choose import read_choice
 from cuvisc.language.declare import ParameterError
-from cuvisc.language.node import Node
+from cuvisc.language.node import FitError, Node
+from cuvisc.language.spectrum import Spectrum, joined
 from cuvisc.language.types import TensorType, parse_type
 from cuvisc.schema.errors import SpecError
 from cuvisc.schema.spec import thaw
@@ -39,8 +41,10 @@ class CompiledGraph(nn.Module):
         self.nodes._modules.update({node.id: nodes[node.id] for node in graph.nodes})
         self.channels: int | None = None
         self.widths: dict[ValueRef, int] = {}
+        said = graph.spec.graph.wavelengths
+        self.spectrum = None if said is None else Spectrum(said)
         channels = graph.input.type.dims[-1]
-        if isinstance(channels, int):
+        if isinstance(channels, int) and not self.reads_spectrum:
             self.bind(channels)
 
     def node(self, name: str) -> Node:
@@ -56,18 +60,33 @@ class CompiledGraph(nn.Module):
             not self.node(n.id).requires_initial_fit or self.node(n.id).fitted for n in self.graph.nodes
         )
 
+    @property
+    def reads_spectrum(self) -> bool:
+        """Whether some node asks what the bands are: `spectrum` is to be set before the first cube."""
+        return any(self.node(node.id).reads_spectrum for node in self.graph.nodes)
+
     def bind(self, channels: int) -> None:
-        """Fix the number of bands of the cube, and with it every symbol of every node's types."""
+        """Fix the number of bands of the cube, and with it every symbol of every node's types.
+
+        What is known of these bands is `spectrum`; nodes that were fitted before need it no more. Raises
+        :class:`ShapeError`.
+        """
         if self.channels == channels:
             return
         if self.channels is not None:
             raise ShapeError(f"the cube has {channels} bands, but the graph was built for {self.channels}")
         self.widths = {INPUT: channels}
+        spectra: dict[ValueRef, Spectrum | None] = {INPUT: self.spectrum}
         for node in self.graph.nodes:
-            dims = _bind_symbols(node, self.widths)
-            self.node(node.id).bind(dims)
+            instance = self.node(node.id)
+            instance.spectrum = joined(spectra.get(ref) for ref in next(iter(node.inputs.values()), ()))
+            try:
+                instance.bind(_bind_symbols(node, self.widths))
+                spectra[node.output] = instance.output_spectrum()
+            except FitError as error:
+                raise ShapeError(f"`nodes.{node.id}` ({node.type}): {error}") from error
             for port in node.outputs:
-                bands = declared_type(node, "outputs", port).substitute(dict(dims)).dims[-1]
+                bands = declared_type(node, "outputs", port).substitute(dict(instance.dims)).dims[-1]
                 if not isinstance(bands, int):
                     raise ShapeError(f"`{node.id}.{port}` has {bands} bands, which nothing says how many are")
                 self.widths[ValueRef(node.id, port)] = bands
@@ -147,8 +166,8 @@ def _bind_symbols(node: TypedNode, widths: Mapping[ValueRef, int]) -> dict[str, 
     """The node's own symbols, from its parameters and from the number of bands of what it reads."""
     dims = {
         name: value
-        for name, value in node.params.items()
-        if isinstance(value, int) and not isinstance(value, bool)
+        for name, value in ((name, size_of(value)) for name, value in node.params.items())
+        if value is not None
     }
     for port, refs in node.inputs.items():
         bands = declared_type(node, "inputs", port).dims[-1]

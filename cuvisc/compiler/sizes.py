@@ -179,6 +179,13 @@ def accepts_unit(wanted: str | None, given: str | None) -> bool:
     return wanted is None or given is None or bool(set(wanted.split("|")) & set(given.split("|")))
 
 
+def size_of(value: object) -> int | None:
+    """What a parameter whose name stands in a type is as a size: a whole number, or how many a list has."""
+    if isinstance(value, (list, tuple)):
+        return len(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _is_open(size: Size) -> bool:
     """Whether a size is a single unknown symbol."""
     return isinstance(size.value, str) and len(size.terms) == 1 and size.value not in IMAGE_DIMS

@@ -248,6 +248,9 @@ def _coerce(value: Any, annotation: Any) -> Any:
     )
     if takes_float and type(value) is int and not _matches(value, annotation):
         return float(value)
+    if isinstance(annotation, types.UnionType) and not _matches(value, annotation):
+        options = [(_coerce(value, option), option) for option in get_args(annotation)]
+        return next((made for made, option in options if _matches(made, option)), value)
     origin = get_origin(annotation)
     if origin in (list, tuple) and isinstance(value, (list, tuple)):
         wanted = [item for item in get_args(annotation) if item is not Ellipsis]

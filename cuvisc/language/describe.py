@@ -136,6 +136,7 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             if cls.trained_by
             else None,
             "compared": _compared(cls.compared),
+            "reads_spectrum": cls.reads_spectrum,
             "targets": dict(cls.targets),
         }
     if issubclass(cls, LeafNode):

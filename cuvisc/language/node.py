@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from .choose import Choose, resolve
-from .declare import Declared, StateTensor, Unit
+from .declare import Declared, Port, StateTensor, Unit
+from .spectrum import Spectrum
 from .statistics import Result, Statistic
-from .types import parse_type
+from .types import TensorType, parse_type
 
 Mapped = Literal["diagonal", "affine"] | None
 Fitted = Mapping[str, Any]
@@ -40,6 +41,7 @@ class Node(Declared, nn.Module):
     ``constraints`` such as ``(("n_components", "<=", "C"),)``, or ``disjoint`` and ``as many as`` between lists;
                     two more items say where it holds: ``("k", "<", 1, "apply_sigmoid", True)``;
     ``compared``    parameters that are compared with the input as it is, with the units of input for which they are;
+    ``reads_spectrum``  whether it asks what the bands of its input are: ``self.spectrum``, there from ``bind`` on;
     ``targets``     export targets the node cannot be expressed in, with the reason.
     """
 
@@ -50,11 +52,13 @@ class Node(Declared, nn.Module):
     trained_by: ClassVar[str | None] = None
     constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
     compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
+    reads_spectrum: ClassVar[bool] = False
     targets: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         self.dims: dict[str, int] = {}
+        self.spectrum: Spectrum | None = None
         self.fitted = False
         for name, state in self.declaration.state.items():
             self.register_buffer(name, torch.empty(0, dtype=_torch_dtype(state)))
@@ -75,8 +79,20 @@ class Node(Declared, nn.Module):
         return resolve(self.statistics, self.params())
 
     def bind(self, dims: Mapping[str, int]) -> None:
-        """Fix the symbols of the port types, such as ``{"C": 61}``."""
+        """Fix the symbols of the port types, such as ``{"C": 61}``.
+
+        A node whose outputs have a symbol that no input has adds what it is; raises :class:`FitError` where it cannot.
+        """
         self.dims = dict(dims)
+
+    def output_spectrum(self) -> Spectrum | None:
+        """What the bands of the first output are: those of the first input, where there are as many by declaration."""
+        ports = self.declaration.inputs, self.declaration.outputs
+        read, given = (self._port_type(next(iter(side.values()))) for side in ports)
+        return self.spectrum if read.dims[-1] == given.dims[-1] != 1 else None
+
+    def _port_type(self, port: Port) -> TensorType:
+        return parse_type(resolve(port.type, self.params()))
 
     def solve(self, measured: Result | None) -> Fitted:
         """State values, in float64, from what phase 1 measured; raises :class:`FitError`."""

@@ -114,6 +114,12 @@ def _graph_schema() -> dict[str, Any]:
                         "description": "dtype of the exported model's input; default: that of the training data",
                     },
                     "channels": {"type": "integer", "minimum": 1, "description": "number of bands"},
+                    "wavelengths": {
+                        "type": "array",
+                        "items": {"type": "number", "exclusiveMinimum": 0},
+                        "minItems": 1,
+                        "description": "band centres in nanometres, where the data does not say them",
+                    },
                 },
             },
             "outputs": {

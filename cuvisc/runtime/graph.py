@@ -64,6 +64,7 @@ class Graph:
         name: str = "graph",
         *,
         channels: int | None = None,
+        wavelengths: Sequence[float] | None = None,
         dtype: str | None = None,
         outputs: Sequence[Parent] | None = None,
     ) -> None:
@@ -72,7 +73,8 @@ class Graph:
         self.leaves: dict[str, LeafNode] = {}
         self.monitors: dict[str, MonitoringNode] = {}
         self.run: Run | None = None
-        self._facts: dict[str, Any] = {"channels": channels, "dtype": dtype}
+        centers = None if wavelengths is None else list(wavelengths)
+        self._facts: dict[str, Any] = {"channels": channels, "wavelengths": centers, "dtype": dtype}
         self._outputs = outputs
         self._edges: dict[str, dict[str, Any]] = {}
         self._module: CompiledGraph | None = None
@@ -87,7 +89,13 @@ class Graph:
         """
         named = spec.graph
         outputs = None if named.outputs is None else [str(output) for output in named.outputs]
-        graph = cls(named.name, channels=named.channels, dtype=named.input_dtype, outputs=outputs)
+        graph = cls(
+            named.name,
+            channels=named.channels,
+            wavelengths=named.wavelengths,
+            dtype=named.input_dtype,
+            outputs=outputs,
+        )
         for node in spec.nodes:
             edges: dict[str, Any] = {}
             if node.parents:

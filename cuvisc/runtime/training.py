@@ -26,7 +26,7 @@ from cuvisc.compiler.plan import Share, plan_statistics
 from cuvisc.language.leaf import LeafNode, MonitoringNode
 from cuvisc.language.node import Node
 from cuvisc.runtime.attached import attach_leaves
-from cuvisc.runtime.batches import phase_one_batches, wavelengths_in
+from cuvisc.runtime.batches import phase_one_batches
 from cuvisc.runtime.class_balance import log_balance
 from cuvisc.runtime.components import make_config
 from cuvisc.runtime.config import DEFAULT_EPOCHS, TrainingConfig
@@ -50,6 +50,7 @@ from cuvisc.runtime.reporting import MonitorLogger, Reporters
 from cuvisc.runtime.resuming import Resumption, resume_run
 from cuvisc.runtime.run_folder import CHECKPOINTS, WEIGHTS, RunFolder
 from cuvisc.runtime.statistics import Fit, fit_statistics
+from cuvisc.runtime.training_spectrum import describe_bands, input_wavelengths
 from cuvisc.runtime.weights import load_weights, save_weights
 from cuvisc.schema.errors import DataError, SpecError
 
@@ -296,9 +297,10 @@ class _Running:
         batches = phase_one_batches(loader, rank, world, int(trial) or None, share.takes)
         log.info("Phase 1: fitting statistics")
         plan = plan_statistics(self.session.graph, share)
+        describe_bands(self.module, data, batches)
         fit = fit_statistics(self.module, plan, lambda: batches, bars_wanted())
         log.info("Phase 1 complete in %.1f seconds", fit.seconds)
-        self._record_fit(fit, wavelengths_in(data, batches, self.module.channels or 0))
+        self._record_fit(fit, input_wavelengths(self.module, data, batches, self.module.channels or 0))
         if self.epochs != 0:
             moved = ", ".join(f"`{name}`" for name in self.lightning.trained)
             log.info("Phase 2: training %s", moved)
@@ -311,8 +313,8 @@ class _Running:
         saved = self.resumed.state["state_dict"]
         nodes = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
         try:
-            self.module.bind(self.resumed.own["channels"])
             self.module.nodes.load_state_dict(nodes)
+            self.module.bind(self.resumed.own["channels"])
         except (ShapeError, RuntimeError) as error:
             raise DataError(f"{self.resumed.path} is the state of another graph: {error}") from error
 

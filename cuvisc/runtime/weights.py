@@ -59,14 +59,14 @@ def unpack_weights(module: CompiledGraph, content: bytes, place: str) -> None:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT or type(facts.get("channels")) is not int:
         raise DataError(f"{place} does not hold weights of a cuvisc graph")
     try:
-        module.bind(facts["channels"])
-    except ShapeError as error:
-        raise DataError(f"{place}: {error}") from error
-    try:
         module.nodes.load_state_dict(tensors)
     except RuntimeError as error:
         missing = "; ".join(line.strip() for line in str(error).splitlines()[1:])
         raise DataError(f"{place} holds the weights of another graph: {missing}") from error
+    try:
+        module.bind(facts["channels"])
+    except ShapeError as error:
+        raise DataError(f"{place}: {error}") from error
     _check_shapes(module, place)
     module.eval()
 

@@ -112,7 +112,7 @@ class _Builder:
     def graph(self) -> GraphSpec:
         plain = self.plain("graph")
         cube = {} if ("graph", "input") in self.doubtful else plain.get("input") or {}
-        outputs = plain.get("outputs")
+        outputs, centers = plain.get("outputs"), cube.get("wavelengths")
         references = [
             self.reference(text, ("graph", "outputs", index)) for index, text in enumerate(outputs or ())
         ]
@@ -120,6 +120,7 @@ class _Builder:
             name=plain.get("name") or "graph",
             input_dtype=cube.get("dtype"),
             channels=cube.get("channels"),
+            wavelengths=None if centers is None else tuple(map(float, centers)),
             outputs=tuple(references) if outputs is not None else None,
         )
 

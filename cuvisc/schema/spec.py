@@ -109,6 +109,7 @@ class GraphSpec:
     name: str
     input_dtype: str | None = None
     channels: int | None = None
+    wavelengths: tuple[float, ...] | None = None
     outputs: tuple[PortRef, ...] | None = None
 
 

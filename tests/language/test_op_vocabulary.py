@@ -103,6 +103,11 @@ CASES = {
     "image_maximum": Case(ops.image_maximum, per_image(np.max), 0.0),
     "image_median": Case(ops.image_median, lower_median, 0.0),
     "image_minimum": Case(ops.image_minimum, per_image(np.min), 0.0),
+    "keep_pixels": Case(
+        lambda x: ops.keep_pixels(x, ops.valid_pixels(x, saturation=1.0)),
+        lambda x: np.where((np.isfinite(x) & (x < 1)).all(-1, keepdims=True), x, np.nan),
+        0.0,
+    ),
     "logit": Case(
         lambda x: apply(LOGIT, (ops.affine(x, 0.4, offset=0.5),)),
         lambda x: logit((0.4 * x + 0.5).clip(0, 1)),
@@ -114,9 +119,15 @@ CASES = {
     "sigmoid": Case(ops.sigmoid, lambda x: 1 / (1 + np.exp(-x)), 1e-5),
     "squared_norm": Case(ops.squared_norm, lambda x: (x**2).sum(-1, keepdims=True)),
     "subtract": Case(lambda x: ops.subtract(x, ops.squared_norm(x)), lambda x: x - (x**2).sum(-1, keepdims=True)),
+    "valid_pixels": Case(
+        lambda x: ops.valid_pixels(x, -9999.0, 2.0),
+        lambda x: (np.isfinite(x) & (x != -9999) & (x < 2)).all(-1, keepdims=True),
+        0.0,
+    ),
 }  # fmt: skip
 SPECIAL = {
     "finite": (),
+    "no data": (-9999.0,),
     "nan": (np.nan,),
     "inf": (np.inf,),
     "-inf": (-np.inf,),

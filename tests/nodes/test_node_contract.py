@@ -81,7 +81,7 @@ def test_types(variant: Variant) -> None:
     module = variant.fitted()
     (node,) = module.graph.nodes
     instance, cube = module.node("node"), variant.cube(1, 3, 4)
-    sizes = dict(zip("BHW", cube.shape, strict=False)) | dict(instance.dims) | dict(node.params)
+    sizes = dict(zip("BHW", cube.shape, strict=False)) | dict(node.params) | dict(instance.dims)
     found = outputs(module, cube)
     for port, typed in node.outputs.items():
         declared = typed.type.substitute(sizes)

@@ -15,6 +15,7 @@ from cuvisc.compiler.check import check_graph
 from cuvisc.compiler.module import CompiledGraph, build_module
 from cuvisc.language.declare import Parameter
 from cuvisc.language.node import Node
+from cuvisc.language.spectrum import Spectrum
 from cuvisc.language.types import parse_type
 from cuvisc.runtime.catalogue import registered
 from cuvisc.schema.catalogue import load
@@ -23,7 +24,14 @@ from cuvisc.schema.render import render_text
 
 NODES = [cls for cls in registered() if issubclass(cls, Node)]
 BANDS = 5
-REQUIRED: dict[Any, Any] = {int: 2, float: 0.5, str: "x", bool: True, list[int]: [0]}
+REQUIRED: dict[Any, Any] = {
+    int: 2,
+    float: 0.5,
+    str: "x",
+    bool: True,
+    list[int]: [0],
+    list[float]: [450.0, 520.0],
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,11 @@ class Variant:
         assert spec is not None, render_text(diagnostics)
         graph = check_graph(spec, load(), diagnostics)
         assert graph is not None, render_text(diagnostics)
-        return build_module(graph)
+        module = build_module(graph)
+        centers = tuple(400.0 + 50 * band for band in range(self.channels))
+        module.spectrum = Spectrum(centers, good=tuple(band != 1 for band in range(self.channels)))
+        module.bind(self.channels)
+        return module
 
     def cube(self, *image: int, dtype: str = "float32") -> np.ndarray:
         """A cube of the bands that the node reads."""

@@ -4,6 +4,7 @@ from .affine import affine
 from .bands import arg_maximum, arg_minimum, concat, gather_bands, squared_norm
 from .elementwise import add, at_least, divide, floor_at, multiply, sigmoid, subtract
 from .images import image_deviation, image_mahalanobis, image_maximum, image_median, image_minimum
+from .validity import keep_pixels, valid_pixels
 
 __all__ = [
     "add",
@@ -20,8 +21,10 @@ __all__ = [
     "image_maximum",
     "image_median",
     "image_minimum",
+    "keep_pixels",
     "multiply",
     "sigmoid",
     "squared_norm",
     "subtract",
+    "valid_pixels",
 ]
