@@ -81,8 +81,8 @@ class Reporter:
             if key not in violation.instance and key not in misspelt:
                 about = properties.get(key, {}).get("description", "")
                 fact = f"`{dotted((*path, key))}` is missing"
-                label = f"{key}: {about}" if about else ""
-                self.diagnostics.error("E102", fact, self.document.key_span(path), label=label)
+                help = f"add `{key}: …`" + (f" ({about})" if about else "")
+                self.diagnostics.error("E102", fact, self.document.key_span(path), help=help)
 
     def _no_alternative(self, violation: Any, path: Path) -> None:
         branches: dict[int, list[Any]] = defaultdict(list)

@@ -217,7 +217,7 @@ graph: {name: x}
         """
 s.yaml:1:1: error[E102]: `nodes` is missing
     1 | graph: {name: x}
-      | ^^^^^^^^^^^^^^^^
+      | ^^^^^^^^^^^^^^^^ add `nodes: …`
 1 error
 """,
     ),
@@ -286,7 +286,7 @@ s.yaml:6:64: error[E106]: `training.trainer.callbacks[0].type`: there is no call
       |                                                    ^^^^^^^^^^^^ did you mean `EarlyStopping`?
 s.yaml:6:79: error[E102]: `training.trainer.callbacks[1].monitor` is missing
     6 | … precision: 32, callbacks: [{type: EarlyStoping}, {type: EarlyStopping, patience: x}, 3, {monitor: y…
-      |                                                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |                                                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ add `monitor: …`
 s.yaml:6:111: error[E103]: `training.trainer.callbacks[1].patience` wants a whole number, got text "x"
     6 | …e: EarlyStoping}, {type: EarlyStopping, patience: x}, 3, {monitor: y}]}
       |                                                    ^
@@ -324,7 +324,7 @@ s.yaml:2:52: error[E103]: `training.trainer` wants a mapping, got an empty list
       |                                                    ^^
 s.yaml:3:1: error[E102]: `datamodule.data_dir` is missing
     3 | datamodule: {type: Folder}
-      | ^^^^^^^^^^
+      | ^^^^^^^^^^ add `data_dir: …`
 s.yaml:4:47: error[E103]: `monitoring.a.enabled` wants true or false, got text "perhaps"
     4 | monitoring: {a: {type: DummyMonitor, enabled: perhaps, output_dir: x}, b: {type: WandB, enabled: fal…
       |                                               ^^^^^^^
