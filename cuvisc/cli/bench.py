@@ -40,9 +40,10 @@ def register(app: typer.Typer) -> None:
         rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds that medians are taken of.")] = 9,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     ) -> None:
-        """Measure how fast a cube in memory is run, and how near that is to reading memory once.
+        """Measure how fast an artifact runs a cube on this machine.
 
-        Reading and writing files come on top of it in `predict`.
+        The cube is in memory, and the time is told beside that of reading memory once. Reading and writing files come
+        on top of it in `predict`.
 
         Example: cuvisc bench artifact scene.hdr --threads 1
         """
