@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cuvisc.runtime.main_metrics import main_first
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-_MAIN = ("anomaly_f1", "anomaly_auroc", "anomaly_average_precision", "explained_variance_total")
 _METRIC = "val/metric/"
 _SHOWN = 4
 
@@ -43,8 +44,7 @@ def draw_table(found: Mapping[str, Any], folder: Path) -> Table:
 def main_metrics(runs: Sequence[Mapping[str, Any]], objective: str) -> list[str]:
     """A few metrics to compare by: those of detection and of components first, then as they were logged."""
     logged = dict.fromkeys(name for run in runs for name in run["metrics"] if name.startswith(_METRIC))
-    first = [name for wanted in _MAIN for name in logged if name.rpartition("/")[2] == wanted]
-    return [name for name in dict.fromkeys([*first, *logged]) if name != objective][:_SHOWN]
+    return [name for name in main_first(logged) if name != objective][:_SHOWN]
 
 
 def shortened(keys: Sequence[str]) -> list[str]:

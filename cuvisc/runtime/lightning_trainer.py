@@ -19,11 +19,12 @@ from cuvisc.language.declare import ParameterError
 from cuvisc.runtime.callbacks.named import make_callbacks
 from cuvisc.runtime.config import MONITORED, TrainerConfig, TrainingConfig, refuse_half_on_cpu
 from cuvisc.runtime.epoch_state import RunCheckpoints
+from cuvisc.runtime.main_metrics import main_first
 from cuvisc.runtime.pace import Pace
 from cuvisc.runtime.progress import bars_wanted, log
 from cuvisc.schema.errors import DeviceError, SpecError
 
-_LISTED = 8
+_LISTED, _GLANCED = 8, 3
 _DEVICE_WORDS = ("backend", "accelerator", "Accelerator", "device", "GPU", "gpu")
 
 
@@ -75,7 +76,7 @@ class EpochLines(Callback):
     def _tell(self, trainer: Trainer, level: int, epoch: int | None = None) -> None:
         of = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
         number = trainer.current_epoch + 1 if epoch is None else epoch
-        log.log(level, "Epoch %d%s: %s", number, of, summary(metrics_of(trainer)))
+        log.log(level, "Epoch %d%s: %s", number, of, glance(metrics_of(trainer)))
 
 
 def metrics_of(trainer: Trainer) -> dict[str, float]:
@@ -86,8 +87,19 @@ def metrics_of(trainer: Trainer) -> dict[str, float]:
 def summary(metrics: dict[str, float]) -> str:
     """Totals and metrics on one line."""
     chosen = [name for name in metrics if name.endswith("loss/total") or "/metric/" in name]
-    shown = [f"{name.removeprefix('val/metric/')} {metrics[name]:.4g}" for name in chosen[:_LISTED]]
-    return ", ".join(shown + ["…"] * (len(chosen) > _LISTED)) or "nothing logged"
+    return _listed(metrics, chosen[:_LISTED], len(chosen) > _LISTED)
+
+
+def glance(metrics: dict[str, float]) -> str:
+    """Totals and the main metrics on a short line."""
+    totals = [name for name in metrics if name.endswith("loss/total")]
+    measured = main_first(name for name in metrics if "/metric/" in name)
+    return _listed(metrics, [*totals, *measured[:_GLANCED]], len(measured) > _GLANCED)
+
+
+def _listed(metrics: dict[str, float], names: list[str], more: bool) -> str:
+    shown = [f"{name.removeprefix('val/metric/')} {metrics[name]:.4g}" for name in names]
+    return ", ".join([*shown, *["…"] * more]) or "nothing logged"
 
 
 def make_trainer(
