@@ -34,7 +34,8 @@ def test_the_run_folder_is_the_last_line_of_stdout(
     assert json.loads((folder / "run.json").read_text())["seed"] == 7
     assert (folder / "spec.yaml").read_text().startswith("# override: training.seed=7\n")
     lines = done.err.splitlines()
-    assert lines[0] == "[INFO] Phase 1: fitting statistics"
+    assert lines[0].startswith("[INFO] train: 144 pixels, 5 anomalous")
+    assert "[INFO] Phase 1: fitting statistics" in lines
     assert any(
         line.startswith("[INFO]   Initialized TrainablePCA `pca`; explained variance [") for line in lines
     )

@@ -57,10 +57,11 @@ class Tally:
         top = float(highest.max())
         if top > self._top:
             self._top, self.pixels_at_top, self._values_at_top, self._values_below = top, 0, 0, 0
-        at_top = columns == self._top
+        near = columns[highest >= _NEAR * self._top] if self._top > 0 else columns[:0]
+        at_top = near == self._top
         self.pixels_at_top += int(np.count_nonzero(at_top.any(axis=0)))
         self._values_at_top += int(np.count_nonzero(at_top))
-        self._values_below += int(np.count_nonzero((columns >= _NEAR * self._top) & (columns < self._top)))
+        self._values_below += int(np.count_nonzero(near >= _NEAR * self._top) - np.count_nonzero(at_top))
 
     def _usable(self, columns: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Where there is a value, None where that is everywhere."""
@@ -138,5 +139,5 @@ class Tally:
             return 0
         if self.dtype.kind in "iu" and self._top in FULL_SCALES | {np.iinfo(self.dtype).max}:
             return self.pixels_at_top
-        piled = self._top > 0 and self._values_at_top > _PILED * self._values_below
+        piled = self._values_at_top > _PILED * self._values_below
         return self.pixels_at_top if piled and self.pixels_at_top * 1000 > self.pixels else 0
