@@ -56,10 +56,12 @@ def check_file(path: Path, overrides: Sequence[str] = ()) -> tuple[TypedGraph | 
 
 def _bands(spec: Spec, diagnostics: Diagnostics) -> Size | None:
     """The number of bands by the header of the first file, where the spec's data is files."""
-    if spec.datamodule is None:
+    from cuvisc.compiler.bands import bands_are_in_files
+    from cuvisc.schema.catalogue import load
+
+    if not bands_are_in_files(spec, load()):
         return None
     from cuvisc.runtime.data.first_bands import look_at_bands
-    from cuvisc.schema.catalogue import load
 
     return look_at_bands(spec, load(), diagnostics)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cuvisc.compiler.declared import Use
 from cuvisc.compiler.sizes import Origin, Size
 from cuvisc.schema.catalogue import Catalogue
@@ -14,6 +16,12 @@ def data_use(spec: Spec, catalogue: Catalogue) -> Use | None:
     if data is None or any(section == "datamodule" for section, _ in spec.doubtful):
         return None
     return Use(catalogue, "datamodule", data.type, data.params, spec.document, ("datamodule",))
+
+
+def bands_are_in_files(spec: Spec, catalogue: Catalogue) -> bool:
+    """Whether the number of bands is what the files of the data module say."""
+    use = data_use(spec, catalogue)
+    return use is not None and isinstance(use.fact("channels"), Mapping)
 
 
 def declared_bands(spec: Spec, catalogue: Catalogue) -> Size | None:
