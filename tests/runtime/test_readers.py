@@ -161,7 +161,7 @@ def test_a_missing_file_and_an_unknown_format_say_so(tmp_path: Path) -> None:
     path.write_bytes(b"")
     assert message(path) == (
         f"{path}: there is no reader for `.xyz` files; there is one for .bil, .bin, .bip, .bsq, .dat, .h5, .hdf5, "
-        ".hdr, .he5, .img, .mat, .nc, .nc4, .npy, .npz, .png, .raw, .tif, .tiff"
+        ".hdr, .he5, .img, .mat, .nc, .nc4, .npy, .npz, .png, .raw, .tif, .tiff, .zarr, .zip"
     )
 
 

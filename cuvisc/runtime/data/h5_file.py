@@ -111,6 +111,10 @@ class H5File:
         except _FAILURES as error:
             raise DataError(f"{self.name}: `{path}` is damaged: {_fact(error)}") from error
 
+    def array(self, path: str, axes: tuple[int, ...] | None = None) -> H5Array:
+        """A dataset of numbers, its axes in this order."""
+        return H5Array(self, path, axes)
+
     def attributes(self, holder: Any) -> dict[str, Any]:
         """Attributes that are short numbers or texts."""
         found: dict[str, Any] = {}

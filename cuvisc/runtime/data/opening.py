@@ -77,8 +77,8 @@ def find_reader(path: Path) -> ModuleType:
         raise DataError(f"{path}: there is no reader for {kind}; there is one for {known}")
     if not path.exists():
         raise DataError(f"{path} does not exist")
-    if path.is_dir() != getattr(candidates[0], "IS_FOLDER", False):
-        raise DataError(f"{path} is not a {'folder' if path.is_file() else 'file'}")
+    if path.is_dir() and suffix not in getattr(candidates[0], "FOLDERS", ()):
+        raise DataError(f"{path} is not a file")
     for reader in candidates[:-1]:
         if reader.recognise(path):
             return reader
@@ -88,7 +88,7 @@ def find_reader(path: Path) -> ModuleType:
 def holds_cube(path: Path) -> bool:
     """Whether a file found in a folder is taken for a cube: by its suffix, and pictures and ENVI data are not."""
     readers_of = [r for r in all_readers() if path.suffix.lower() in getattr(r, "LISTED", r.SUFFIXES)]
-    return any(path.is_dir() == getattr(reader, "IS_FOLDER", False) for reader in readers_of)
+    return any(not path.is_dir() or path.suffix.lower() in getattr(r, "FOLDERS", ()) for r in readers_of)
 
 
 @cache

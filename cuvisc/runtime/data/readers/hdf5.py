@@ -6,11 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cuvisc.runtime.data.arrays import Opened
+from cuvisc.runtime.data.arrays import Opened, SlicedFile
 from cuvisc.runtime.data.band_axis import BandFacts
+from cuvisc.runtime.data.dataset_file import DatasetFile
 from cuvisc.runtime.data.envi_header import georeference
 from cuvisc.runtime.data.facts import CubeFacts, Georeference
-from cuvisc.runtime.data.h5_file import H5Array, H5File, one_number
+from cuvisc.runtime.data.h5_file import H5File, one_number
 from cuvisc.schema.errors import DataError
 
 SUFFIXES = (".h5", ".hdf5", ".he5")
@@ -43,7 +44,7 @@ def keys(path: Path) -> tuple[str, ...]:
         file.close()
 
 
-def choose_dataset(file: H5File) -> str:
+def choose_dataset(file: DatasetFile) -> str:
     """The only dataset of three axes; among several, that named `cube` or as NEON names it."""
     cubes = [name for name in file.numeric() if len(file.shape(name)) == 3]
     named = [name for name in cubes if name.rpartition("/")[2] in ("cube", *_NEON)]
@@ -60,7 +61,7 @@ def choose_dataset(file: H5File) -> str:
 
 def _neon(file: H5File, dataset: str, metadata: str) -> Opened:
     """The layout of NEON's imaging spectrometer: lines, samples, bands, with the metadata beside."""
-    array = H5Array(file, dataset)
+    array = file.array(dataset)
     known = BandFacts(file.name, array.shape[-1])
     spectral = f"{metadata}/Spectral_Data"
     centers = _centers(file, known, f"{spectral}/Wavelength", "wavelengths")
@@ -86,9 +87,9 @@ def _place(header: dict[str, str]) -> Georeference | None:
     return place
 
 
-def open_plain(file: H5File, dataset: str, kind: str) -> Opened:
+def open_plain(file: DatasetFile, dataset: str, kind: str) -> Opened:
     """Any other dataset: the axis as long as the wavelengths is that of the bands, else the last one."""
-    array = H5Array(file, dataset)
+    array = file.array(dataset)
     group = dataset.strip("/").rpartition("/")[0]
     raw = file.attributes(file.member(dataset))
     values, units = _beside(file, group, raw)
@@ -98,16 +99,16 @@ def open_plain(file: H5File, dataset: str, kind: str) -> Opened:
     return describe(file, array, kind, dataset, known, centers, None, None, {})
 
 
-def bands_last(file: H5File, dataset: str, array: H5Array, centers: list[float] | None) -> H5Array:
+def bands_last(file: DatasetFile, dataset: str, array: SlicedFile, centers: list[float] | None) -> SlicedFile:
     """The array with the one axis first or second that is as long as the wavelengths moved to the end."""
     fitting = [axis for axis, length in enumerate(array.shape) if centers and length == len(centers)]
     if len(array.shape) != 3 or len(fitting) != 1 or fitting[0] == 2:
         return array
     rest = [axis for axis in range(3) if axis != fitting[0]]
-    return H5Array(file, dataset, (*rest, fitting[0]))
+    return file.array(dataset, (*rest, fitting[0]))
 
 
-def _beside(file: H5File, group: str, raw: dict[str, Any]) -> tuple[list[float] | None, str | None]:
+def _beside(file: DatasetFile, group: str, raw: dict[str, Any]) -> tuple[list[float] | None, str | None]:
     """Wavelengths in the dataset's attributes, or in a dataset of that name beside it or at the top."""
     for name in _CENTERS:
         if name in raw and getattr(raw[name], "ndim", 0) == 1:
@@ -127,8 +128,8 @@ def _centers(file: H5File, known: BandFacts, path: str, what: str) -> tuple[floa
 
 
 def describe(
-    file: H5File,
-    array: H5Array,
+    file: DatasetFile,
+    array: SlicedFile,
     kind: str,
     dataset: str,
     known: BandFacts,
