@@ -157,6 +157,36 @@ def scikit_learn(made: Exported, cube: Cube) -> Scores:
     return run
 
 
+def sklearn_onnx(made: Exported, cube: Cube) -> Scores:
+    """MinMaxScaler and PCA, which whitens, as skl2onnx converts them, with a sum of squares appended.
+
+    EmpiricalCovariance has no converter. Raises ImportError where skl2onnx is not installed.
+    """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler
+
+    n, bands = made.numbers, cube.shape[-1]
+    scaler = MinMaxScaler().fit(np.zeros((2, bands)))
+    scaler.scale_ = np.broadcast_to(1 / n["range"], bands).astype(np.float64)
+    scaler.min_ = -n["minimum"] * scaler.scale_
+    whitening = n["components"].T @ n["whitening"] if "components" in n else n["whitening"]
+    pca = PCA(whitening.shape[1]).fit(np.eye(max(bands, 2)))
+    pca.components_, pca.mean_ = whitening.T, n["mean"] if "components" in n else n["mu"]
+    # In this opset the axes of a reduction are an attribute, as they are written below.
+    given = [("cube", FloatTensorType([None, bands]))]
+    model = convert_sklearn(make_pipeline(scaler, pca), initial_types=given, target_opset=17)
+    (white,) = model.graph.output
+    model.graph.node.append(helper.make_node("ReduceSumSquare", [white.name], ["scores"], axes=[1]))
+    model.graph.output.remove(white)
+    model.graph.output.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, 1]))
+    session = open_session(model.SerializeToString(), "cpu", 1)
+    flat = cube.reshape(-1, bands)
+    return lambda: np.asarray(session.run(None, {"cube": flat})[0])
+
+
 def spectral_python(made: Exported, cube: Cube) -> Scores:
     """``spectral.rx`` after ``PrincipalComponents.transform``, with the same statistics put in."""
     import spectral

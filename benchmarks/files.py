@@ -92,29 +92,35 @@ def predict_file(
     np.save(tiny, small[0, :8, :8])
     predictor = Predictor(made.folder, threads=1)
     predictor.predict(small)
-    kernel, cold, ends = [], [], []
+    kernel, walls, cold, ends = [], [], [], []
     options = ("-o", str(output), "--threads", "1", "--force")
     for _ in range(rounds):
-        started = time.process_time()
+        began, started = time.perf_counter(), time.process_time()
         predictor.predict(small)
         kernel.append((time.process_time() - started) / (small.size // bands))
-        cold.append(run_cuvisc("predict", str(made.folder), str(tiny), *options).cpu)
+        walls.append((time.perf_counter() - began) / (small.size // bands))
+        cold.append(run_cuvisc("predict", str(made.folder), str(tiny), *options))
         ends.append(run_cuvisc("predict", str(made.folder), str(path), *options))
     with np.load(output) as written:
         found = written["rx.scores"][:_ROWS]
     error = relative_error(found, made.scores(scene(_ROWS, columns, bands, dtype=dtype))[: found.size])
     path.unlink()
     output.unlink()
-    whole = (np.median([ended.cpu for ended in ends]) - np.median(cold)) / (rows * columns)
+    cpu, wall = (
+        (np.median([getattr(e, key) for e in ends]) - np.median([getattr(c, key) for c in cold]))
+        / (rows * columns)
+        for key in ("cpu", "wall")
+    )
     return {
         "kind": kind,
         "bands": bands,
         "dtype": dtype,
         "megabytes": megabytes,
         "pixels": rows * columns,
-        "kernel_mpixels_per_second": float(1e-6 / np.median(kernel)),
-        "mpixels_per_second": float(1e-6 / whole),
-        "share": float(np.median(kernel) / whole),
+        "kernel_mpixels_per_second": float(1e-6 / np.median(walls)),
+        "mpixels_per_second": float(1e-6 / wall),
+        "share": float(np.median(walls) / wall),
+        "cpu_share": float(np.median(kernel) / cpu),
         "error": error,
         "cpu": statistics.median(ended.cpu for ended in ends),
         "wall": statistics.median(ended.wall for ended in ends),

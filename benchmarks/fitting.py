@@ -34,6 +34,7 @@ def fit_work(images: int, side: int, bands: int) -> Work:
         two_pass(flat, probe),
         cube.nbytes / 1e9,
         len(flat) * bands * (bands + 1) / 1e9,
+        cube=cube,
     )
     work.add("cuvisc, one pass", lambda: cuvisc_scores(graph, cube, probe))
     work.add("numpy float64, two passes", lambda: two_pass(flat, probe))

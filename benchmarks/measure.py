@@ -19,10 +19,13 @@ Result = NDArray[Any] | None
 
 @dataclass
 class Contender:
-    """One way to do the work: ``run`` does it once and returns what is compared with ``expected``."""
+    """One way to do the work: ``run`` does it once and returns what is compared with ``expected``.
+
+    Without ``run`` it is absent, for the reason in ``note``.
+    """
 
     name: str
-    run: Callable[[], Result]
+    run: Callable[[], Result] | None
     expected: NDArray[Any] | None
     note: str = ""
 
@@ -38,13 +41,15 @@ class Timing:
 
     @property
     def median(self) -> float:
-        return statistics.median(self.seconds)
+        return statistics.median(self.seconds) if self.seconds else 0.0
 
     @property
     def spread(self) -> float:
         """Half the distance of the quartiles, as a share of the median."""
+        if not self.median:
+            return 0.0
         low, high = np.percentile(self.seconds, [25, 75])
-        return float((high - low) / 2 / self.median) if self.median else 0.0
+        return float((high - low) / 2 / self.median)
 
 
 @dataclass
@@ -59,8 +64,11 @@ class Work:
     gigabytes: float = 0.0
     gflop: float = 0.0
     contenders: list[Contender] = field(default_factory=list)
+    cube: NDArray[Any] = field(default_factory=lambda: np.zeros((1, 1, 1, 1), np.float32))
 
-    def add(self, name: str, run: Callable[[], Result], *, checked: bool = True, note: str = "") -> None:
+    def add(
+        self, name: str, run: Callable[[], Result] | None, *, checked: bool = True, note: str = ""
+    ) -> None:
         """Let another take part; what gives no scores is not checked."""
         self.contenders.append(Contender(name, run, self.expected if checked else None, note))
 
@@ -78,12 +86,12 @@ def measure(work: Work, rounds: int) -> list[Timing]:
     """Check and warm every contender, then time them in turn."""
     timings = []
     for contender in work.contenders:
-        found = contender.run()
+        found = contender.run() if contender.run else None
         timing = Timing(contender.name, note=contender.note)
         if contender.expected is not None and found is not None:
             timing.error = relative_error(found, contender.expected)
         timings.append(timing)
-    take_turns([(c.run, t) for c, t in zip(work.contenders, timings, strict=True)], rounds)
+    take_turns([(c.run, t) for c, t in zip(work.contenders, timings, strict=True) if c.run], rounds)
     return timings
 
 

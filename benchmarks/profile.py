@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 
+from benchmarks.fitting import gram
 from benchmarks.scenes import Cube
+from cuvisc.language.statistics import ExtremaAccumulator, MomentsAccumulator
+from cuvisc.runtime.sample import PixelSample
 
 _STRIP_VALUES = 2**19
 _TRIES = 3
@@ -19,6 +25,34 @@ _TRIES = 3
 def profile(folder: Path, cube: Cube) -> dict[str, float]:
     """The profile of the fastest of a few runs."""
     return min((_profile(folder, cube) for _ in range(_TRIES)), key=lambda found: sum(found.values()))
+
+
+def fit_profile(cube: Cube, whole: float) -> dict[str, float]:
+    """Milliseconds of the parts of phase 1, each made alone; `whole` is what all of it takes, in seconds."""
+    images = [image.reshape(-1, cube.shape[-1]) for image in cube]
+
+    def measured(make: Callable[[], Any]) -> float:
+        seconds = []
+        for _ in range(_TRIES):
+            accumulator, started = make(), time.process_time()
+            for image in images:
+                accumulator.update(image)
+            seconds.append(time.process_time() - started)
+        return min(seconds) * 1e3
+
+    flat, seconds = cube.reshape(-1, cube.shape[-1]), []
+    for _ in range(_TRIES):
+        started = time.process_time()
+        gram(flat, np.float64)
+        seconds.append(time.process_time() - started)
+    products = min(seconds) * 1e3
+    parts = {
+        "products of float64 blocks": products,
+        "centring and sums": max(0.0, measured(MomentsAccumulator) - products),
+        "extrema": measured(ExtremaAccumulator),
+        "a sample for the export": measured(PixelSample),
+    }
+    return {**parts, "reading again, solving and all else": max(0.0, whole * 1e3 - sum(parts.values()))}
 
 
 def _profile(folder: Path, cube: Cube) -> dict[str, float]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import contenders
 from benchmarks.measure import Contender, Work
 from benchmarks.scenes import COMPONENTS, FULL, PCA, exported, scene
 from cuvisc.runtime.inference import Predictor
+
+SKLEARN_ONNX = "scikit-learn through skl2onnx"
 
 
 def pca_work(side: int, bands: int, folder: Path, *, compiled: bool) -> Work:
@@ -53,12 +56,16 @@ def _work(
     work.add("ONNX Runtime, as specified", contenders.runtime_as_specified(made, cube))
     work.add("torch eager, as specified", contenders.torch_eager(made, cube))
     if compiled:
-        try:
-            work.add("torch.compile, as specified", contenders.torch_compiled(made, cube))
-        except Exception as error:  # whatever it lacks here is what is to be reported
-            work.add(
-                "torch.compile, as specified", lambda: None, checked=False, note=f"{type(error).__name__}"
-            )
+        _add_if_possible(work, "torch.compile, as specified", lambda: contenders.torch_compiled(made, cube))
     work.add("scikit-learn", contenders.scikit_learn(made, cube))
+    _add_if_possible(work, SKLEARN_ONNX, lambda: contenders.sklearn_onnx(made, cube))
     work.add("Spectral Python", contenders.spectral_python(made, cube))
     return work
+
+
+def _add_if_possible(work: Work, name: str, make: Callable[[], contenders.Scores]) -> None:
+    """Let a contender take part that needs what a machine may lack; whatever that is, is what is to be reported."""
+    try:
+        work.add(name, make())
+    except Exception as error:
+        work.add(name, None, note=f"absent: {(str(error) or type(error).__name__).splitlines()[0]}")

@@ -13,18 +13,19 @@ from typing import Any
 
 import torch
 
-from benchmarks import scaling
+from benchmarks import peers, scaling
+from benchmarks.epochs import epoch_times
 from benchmarks.files import predict_file
 from benchmarks.fitting import fit_work
 from benchmarks.machine import ceilings, describe
 from benchmarks.measure import Work, measure
-from benchmarks.profile import profile
+from benchmarks.profile import fit_profile, profile
 from benchmarks.scenes import scene
 from benchmarks.scoring import full_work, pca_work
 from benchmarks.startup import start_up
 
 _WORKS = ("pca-61", "pca-200", "rx-61", "rx-200", "fit-61", "fit-200")
-NAMES = (*_WORKS, "files", "startup", "scaling")
+NAMES = (*_WORKS, "peers", "epochs", "files", "startup", "scaling")
 TOO_WRONG = 1e-2
 """A contender whose result is further from float64 than this does other work, and stops the run."""
 
@@ -55,6 +56,14 @@ def run(options: Options) -> dict[str, Any]:
         if chosen:
             results["ceilings"] = ceilings(turns, 256 if quick else 1024, 8 if quick else 200)
             results["works"] = {name: _timed(_make(name, folder, quick), turns, folder) for name in chosen}
+        if "peers" in options.only:
+            sizes = ((2, 32, 9),) if quick else peers.SIZES
+            side, bands = (48, 9) if quick else (512, 200)
+            results["peers"] = _said("peers", lambda: peers.compare(folder, turns, sizes))
+            results["scene"] = _said("one scene", lambda: peers.one_scene(folder, turns, side, bands))
+        if "epochs" in options.only:
+            size = (1, 2, 16, 24) if quick else (8, 8, 128, 61)
+            results["epochs"] = _said("epochs", lambda: epoch_times(folder, *size))
         if "files" in options.only:
             size = 8 if quick else options.megabytes
             cases = (("pca", 61, "uint16"), ("rx", 61, "uint16"), ("pca", 200, "float32"))
@@ -97,6 +106,9 @@ def _timed(work: Work, rounds: int, folder: Path) -> dict[str, Any]:
     if artifact.is_dir():
         side = round(work.pixels**0.5)
         found["profile"] = profile(artifact, scene(side, side, work.bands))
+    if work.name.startswith("fit"):
+        own = next(timing.median for timing in timings if timing.name.startswith("cuvisc"))
+        found["profile"] = fit_profile(work.cube, own)
     return found
 
 

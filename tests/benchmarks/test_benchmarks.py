@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import scaling, suite
+from benchmarks import peers, scaling, suite
 from benchmarks.__main__ import main
 from benchmarks.files import predict_file
 from benchmarks.fitting import fit_work
 from benchmarks.measure import Work, measure, relative_error
 from benchmarks.page import text, write_page
-from benchmarks.scoring import full_work, pca_work
+from benchmarks.scoring import SKLEARN_ONNX, full_work, pca_work
 from benchmarks.targets import outcomes
 
 
@@ -26,7 +27,7 @@ def errors(work: Work) -> dict[str, float]:
 def test_every_contender_scores_as_float64_does(make: object, tmp_path: Path) -> None:
     work = make(24, 9, tmp_path, compiled=False)  # type: ignore[operator]
     found = errors(work)
-    assert set(found) == {
+    assert set(found) - {SKLEARN_ONNX} == {
         "cuvisc",
         "cuvisc, a cube of uint16",
         "numpy, one affine map in strips",
@@ -51,6 +52,26 @@ def test_predict_on_a_file_scores_as_float64_does(tmp_path: Path) -> None:
     assert found["peak_megabytes"] > 0
 
 
+def test_peers_score_and_fit_as_float64_does(tmp_path: Path) -> None:
+    rows = peers.compare(tmp_path, 1, ((2, 24, 9),))
+    assert [row["kind"] for row in rows] == ["fit", "pca", "rx"]
+    assert max(error for row in rows for error in row["errors"].values()) < 1e-2
+    assert max(row["errors"]["cuvisc"] for row in rows) < 1e-4
+
+
+def test_a_contender_that_is_not_installed_is_named_and_not_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    work = pca_work(24, 9, tmp_path, compiled=False)
+    found = suite._timed(work, 1, tmp_path)
+    (absent,) = (timing for timing in found["timings"] if timing["name"] == SKLEARN_ONNX)
+    assert absent["seconds"] == []
+    assert absent["note"] == "absent: import of skl2onnx halted; None in sys.modules"
+    shown = text({"machine": {}, "works": {"pca-9": found}})
+    assert f"| {SKLEARN_ONNX} | – | – | – | {absent['note']} |" in shown
+
+
 def test_a_wrong_contender_stops_the_run(tmp_path: Path) -> None:
     work = Work("wrong", "wrong work", 3, 1, np.array([1.0, 2.0, 3.0]))
     work.add("cuvisc", lambda: np.array([1.0, 2.0, 3.3]))
@@ -68,12 +89,16 @@ def test_results_become_json_a_page_and_targets(
 ) -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
-    assert main(["--quick", "--only", "rx-61", "--only", "fit-61", "--json", "--page", str(tmp_path)]) == 0
+    names = ("rx-61", "fit-61", "peers", "epochs")
+    chosen = [word for name in names for word in ("--only", name)]
+    assert main(["--quick", *chosen, "--json", "--page", str(tmp_path)]) == 0
     results = json.loads(capsys.readouterr().out)
     assert list(results["works"]) == ["rx-61", "fit-61"]
     wanted = [(outcome.what, outcome.wanted) for outcome in outcomes(results)]
     assert ("faster than torch eager, as specified", 9) in wanted
     assert ("of a bare float32 X^T X", 0.85) in wanted
+    assert ("faster than the best simple version", 1.0) in wanted
+    assert ("faster with the cache", 2.0) in wanted
     page = (tmp_path / "benchmarks.md").read_text()
     assert "(benchmarks/rx-61.svg)" in page
     assert (tmp_path / "benchmarks" / "fit-61.svg").is_file()
@@ -102,5 +127,5 @@ def test_unknown_names_are_answered_with_the_known_ones(capsys: pytest.CaptureFi
     assert caught.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
         "python -m benchmarks: error: --only speed; there are "
-        "pca-61, pca-200, rx-61, rx-200, fit-61, fit-200, files, startup, scaling"
+        "pca-61, pca-200, rx-61, rx-200, fit-61, fit-200, peers, epochs, files, startup, scaling"
     )
