@@ -69,6 +69,8 @@ def register(app: typer.Typer) -> None:
 
 def describe(found: Inspection) -> list[tuple[str, str]]:
     """Name and words of everything that is known."""
+    from cuvisc.runtime.data.ranges import ranges
+
     facts = found.facts
     lines = [("format", facts.kind + (f", `{facts.dataset}`" if facts.dataset else ""))]
     lines.append(("shape", f"{'x'.join(map(str, facts.shape))} {facts.dtype.name}, {_bytes(facts.nbytes)}"))
@@ -77,7 +79,7 @@ def describe(found: Inspection) -> list[tuple[str, str]]:
     if facts.fwhm:
         lines.append(("fwhm", f"{min(facts.fwhm):g}-{max(facts.fwhm):g} nm"))
     if facts.good_bands and not all(facts.good_bands):
-        lines.append(("bad bands", _ranges([i + 1 for i, good in enumerate(facts.good_bands) if not good])))
+        lines.append(("bad bands", ranges([i + 1 for i, good in enumerate(facts.good_bands) if not good])))
     if facts.nodata is not None:
         lines.append(("nodata", f"{facts.nodata:g}"))
     if facts.scale is not None:
@@ -132,14 +134,3 @@ def _crs(crs: str | None) -> str:
 
 def _bytes(count: int) -> str:
     return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Numbers as people write them: 1-3, 7."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

@@ -85,8 +85,7 @@ class CubeFile:
 def find_files(folder: Path, pattern: str, owner: str) -> list[Path]:
     """The files that a pattern under a folder names, sorted; raises :class:`DataError` when there is none."""
     found = sorted(Path(name) for name in glob.glob(str(folder / pattern), recursive=True))
-    files = [path for path in found if path.is_file()]
-    cubes = [path for path in files if holds_cube(path)] or files
+    cubes = [path for path in found if holds_cube(path)] or [path for path in found if path.is_file()]
     stems = {path.stem for path in cubes}
     cubes = [path for path in cubes if not is_truth(path, stems)] or cubes
     if cubes:

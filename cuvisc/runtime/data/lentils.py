@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from torch.utils.data import Dataset
@@ -12,6 +11,7 @@ from cuvisc.runtime.data.coco import Coco
 from cuvisc.runtime.data.cu3s import MODES, SUFFIX, Session
 from cuvisc.runtime.data.datamodule import GraphDataModule, Sample, Stage
 from cuvisc.runtime.data.frames import Frames, NpzFrames, SessionFrames
+from cuvisc.runtime.data.ranges import ranges
 from cuvisc.runtime.data.splits import split
 from cuvisc.schema.errors import DataError
 
@@ -78,17 +78,6 @@ class LentilsAnomaly(GraphDataModule):
         beside = path.with_suffix(".json")
         coco = Coco.read(beside if beside.is_file() else _find(folder, self.session, ".json"))
         return SessionFrames(Session(path, self.processing_mode), coco, BANDS, self.normal_ids)
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers as people write them: 0-3, 7."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
 
 
 def _find(folder: Path, name: str, suffix: str) -> Path:

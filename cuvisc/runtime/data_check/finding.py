@@ -24,17 +24,6 @@ class Finding:
         return {"severity": self.severity, "topic": self.topic, "message": self.message, "help": self.help}
 
 
-def number_ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers as people write them: 1-3, 7."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
-
-
 def listed(names: Sequence[str]) -> str:
     """The first of some names, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

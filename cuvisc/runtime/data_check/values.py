@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cuvisc.runtime.data_check.finding import Finding, counted, listed, number_ranges
+from cuvisc.runtime.data.ranges import ranges
+from cuvisc.runtime.data_check.finding import Finding, counted, listed
 from cuvisc.runtime.data_check.survey import Image
 
 _OTHER_SCALE = 10.0
@@ -88,7 +89,7 @@ def _bands(images: Sequence[Image]) -> Iterator[Finding]:
             repeated[tuple(image.tally.repeated_bands)].append(image.name)
     for bands, names in dead.items():
         if bands:
-            words = f"{'band' if len(bands) == 1 else 'bands'} {number_ranges([band + 1 for band in bands])}"
+            words = f"{'band' if len(bands) == 1 else 'bands'} {ranges([band + 1 for band in bands])}"
             yield Finding(
                 "warning",
                 "bands",
