@@ -92,6 +92,15 @@ MONITORS: dict[str, dict[str, Check]] = {
 }
 DATA: dict[str, dict[str, Check]] = {
     "IndianPines": {"anomaly_class": whole(1, 16), "batch_size": whole(1)},
+    "CubeFolder": {
+        **dict.fromkeys(("data_dir", "files", "mask"), text),
+        "tile": whole(1),
+        "overlap": whole(0),
+        "split": one_of("file", "block"),
+        **dict.fromkeys(("val_fraction", "test_fraction"), number(0, 1 - 1e-16)),
+        "batch_size": whole(1),
+        "num_workers": whole(0),
+    },
     "LentilsAnomaly": {"data_dir": text, "batch_size": whole(1), "num_workers": whole(0)},
 }
 BANDS = {"IndianPines": 200, "LentilsAnomaly": 61}

@@ -23,6 +23,7 @@ from cuvisc.schema.errors import DataError
 from cuvisc.schema.spec import Spec
 
 _MOST_ENTRIES = 10_000
+_RELATIVE = "paths are relative to the folder that the command is run in"
 _WILD = re.compile(r"[*?\[]")
 _TRUTH = re.compile(r"_(mask|labels?)$")
 _NO_CUBES = (".png", ".jpg", ".jpeg", ".json", ".txt", ".csv", ".xml")
@@ -58,6 +59,13 @@ class _Look:
         pattern, _, inside = pattern.partition("::")
         if _WILD.search(str(Path(folder, pattern).parent)):
             return None
+        if not Path(folder).is_dir():
+            self.warn(
+                f"`datamodule.{self.folder}`: there is no folder `{self.spelled(self.folder)}`",
+                _RELATIVE,
+                self.folder,
+            )
+            return None
         try:
             path = first_file(Path(folder, pattern), self.besides)
             if path is None:
@@ -71,8 +79,8 @@ class _Look:
             return None
         return Size(count, Origin(f"the first file of {self.name}", self.use.param_span(self.files)))
 
-    def warn(self, fact: str, help: str) -> None:
-        self.diagnostics.warning("W501", fact, self.use.param_span(self.files), help=help)
+    def warn(self, fact: str, help: str, about: str = "") -> None:
+        self.diagnostics.warning("W501", fact, self.use.param_span(about or self.files), help=help)
 
     def written(self) -> str:
         """Pattern and folder as the spec spells them."""
@@ -86,8 +94,7 @@ class _Look:
 
     def similar(self, path: Path) -> str:
         names = [entry.name for entry in _entries(path.parent)]
-        relative = f"`{self.folder}` is relative to the folder that the command is run in"
-        return did_you_mean(path.name, names) or relative
+        return did_you_mean(path.name, names) or _RELATIVE
 
 
 def first_file(path: Path, besides: Sequence[str] = ()) -> Path | None:
