@@ -77,7 +77,7 @@ CODES: Mapping[str, Code] = {
     "E020": Code(
         "override syntax",
         "An override is `key=value`, `+key=value` (add), `++key=value` (add or change) or `~key` (remove), "
-        "in Hydra's grammar. Sweeps (`key=1,2`) have no meaning here.",
+        "in Hydra's grammar. Several values (`key=1,2`) are for `cuvisc sweep`, which makes a run for each.",
         "cuvisc validate spec.yaml training.seed=[1",
     ),
     "E021": Code(

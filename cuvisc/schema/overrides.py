@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cuvisc.schema.acceptance import accepts
 from cuvisc.schema.catalogue import Catalogue
-from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
+from cuvisc.schema.diagnostics import Diagnostics, closest
 from cuvisc.schema.document import Marked, Path, Span, marked
 from cuvisc.schema.places import keys_at, schemas_at
 from cuvisc.schema.trees import merge, put, refuse_defects, remove
@@ -155,7 +155,10 @@ def _find(tree: Marked, path: Path) -> Marked | None:
 
 
 def _unknown(tree: Marked, override: Override, catalogue: Catalogue, diagnostics: Diagnostics) -> Marked:
-    """Say which key of an override's path is the first that nothing knows; returns the tree as it was."""
+    """Say which key of an override's path is the first that nothing knows.
+
+    Returns the tree as it was, but for the key that was meant: it is no longer said to be missing.
+    """
     path = override.path
     depth = next(
         (
@@ -171,9 +174,17 @@ def _unknown(tree: Marked, override: Override, catalogue: Catalogue, diagnostics
     shown = ".".join(str(key) for key in path)
     above = path[: depth - 1]
     parent = f"`{'.'.join(str(key) for key in above)}`" if above else "the spec"
-    help = did_you_mean(wrong, keys_at(catalogue, tree, above))
+    meant = closest(wrong, keys_at(catalogue, tree, above))
+    help = f"did you mean `{meant}`?" if meant is not None else ""
     holder = _find(tree, above)
     if not help and override.action == "change" and holder is not None and isinstance(holder.value, dict):
         help = f"+{shown}=… adds it"
     diagnostics.error("E021", f"override `{shown}`: {parent} has no `{wrong}`", span, help=help)
-    return tree
+    if (
+        meant is None
+        or depth < len(path)
+        or override.value is None
+        or _find(tree, (*above, meant)) is not None
+    ):
+        return tree
+    return put(tree, (*above, meant), Marked(None, span, span, "unread"))
