@@ -13,17 +13,27 @@ from benchmarks.scenes import PCA, exported, fit, scene, typed
 from cuvisc.compiler.backends.onnx_model import generate_onnx
 from cuvisc.compiler.lowering import lower
 
+_STATISTICS_ALONE = "training: {trainer: {max_epochs: 0, accelerator: cpu}}\n"
+PREDICT, TRAIN = "predict, 64 pixels", "train, statistics alone, 128²"
+EXPORT = "export with TorchScript and parity"
+
 
 def start_up(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
     """CPU and wall seconds of cold commands, and of code generation and a whole export in a warm process."""
     made = exported(PCA, 61, folder / "startup")
     spec, cube, output = folder / "spec.yaml", folder / "tiny.npy", folder / "tiny.npz"
-    spec.write_text(PCA)
+    spec.write_text(
+        f"{PCA}datamodule: {{type: CubeFiles, train: {folder / 'scene.npz'}}}\n{_STATISTICS_ALONE}"
+    )
     np.save(cube, scene(8, 8, 61)[0])
+    np.savez(folder / "scene.npz", cube=scene(128, 128, 61)[0])
+    run, artifact = folder / "run", folder / "run-artifact"
     commands = {
         "validate": ("validate", str(spec)),
-        "predict, 64 pixels": ("predict", str(made.folder), str(cube), "-o", str(output), "--force"),
+        PREDICT: ("predict", str(made.folder), str(cube), "-o", str(output), "--force"),
         "--help": ("--help",),
+        TRAIN: ("train", str(spec), "--out", str(run), "--force"),
+        "export": ("export", str(run), "-o", str(artifact), "--force"),
     }
     ends: dict[str, list[Ended]] = {name: [] for name in commands}
     for turn in range(rounds + 1):
@@ -47,7 +57,7 @@ def _export_seconds(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
     steps = {
         "passes": lambda: lower(module, facts.profile.moments),
         "ONNX from the program": lambda: generate_onnx(program.fused, "float32", {}),
-        "export with TorchScript and parity": lambda: exported(PCA, 61, folder / "startup"),
+        EXPORT: lambda: exported(PCA, 61, folder / "startup"),
     }
     found = {}
     for name, step in steps.items():
