@@ -46,9 +46,12 @@ def register(app: typer.Typer) -> None:
         from cuvisc.runtime.data.opening import split_location
         from cuvisc.runtime.data.source import CubeSource
         from cuvisc.runtime.inspection import draw_png, inspect_cube
+        from cuvisc.schema.errors import SpecError
 
         path, inside = split_location(file, key)
         if png is not None:
+            if png.suffix.lower() != ".png":
+                raise SpecError(f"--png {png}: the picture is a PNG, so its name ends in .png")
             refuse_existing(png, force)
         with CubeSource.open(path, inside) as source, progress_bar(source.pixels, "inspect") as progress:
             found = inspect_cube(source, progress)

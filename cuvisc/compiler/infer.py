@@ -12,7 +12,7 @@ from cuvisc.compiler.declared import Use
 from cuvisc.compiler.graph import INPUT, TypedNode, TypedPort, ValueRef
 from cuvisc.compiler.ports import Known, PortCheck
 from cuvisc.compiler.references import References
-from cuvisc.compiler.sizes import IMAGE_DIMS, Origin, Size, Sizes, Value
+from cuvisc.compiler.sizes import IMAGE_DIMS, Origin, Size, Sizes, Value, size_of
 from cuvisc.compiler.wiring import Wiring
 from cuvisc.schema.spec import NodeSpec
 
@@ -39,7 +39,7 @@ class Inference:
     def _said(self) -> Size | None:
         """The number of bands as the graph says it."""
         named, document = self.references.spec.graph, self.references.spec.document
-        counts = {"channels": named.channels, "wavelengths": named.wavelengths and len(named.wavelengths)}
+        counts = {"channels": named.channels, "wavelengths": size_of(named.wavelengths)}
         said = [
             Size(count, Origin(f"`graph.input.{name}`", document.value_span(("graph", "input", name))))
             for name, count in counts.items()

@@ -63,6 +63,7 @@ class Manifest:
     input_dtype: str
     channels: int | None
     wavelengths: tuple[float, ...] | None
+    trained_range: tuple[float, float] | None
     outputs: tuple[OutputFacts, ...]
     thresholds: tuple[ThresholdFacts, ...]
     pixelwise: bool
@@ -85,6 +86,10 @@ class Artifact:
         path = folder / MANIFEST
         if not path.is_file():
             found = "has no manifest.json" if folder.is_dir() else "does not exist"
+            if folder.is_file():
+                raise DataError(
+                    f"{folder} is a file; name the folder that `cuvisc export` wrote: {folder.parent}"
+                )
             raise DataError(f"{folder} {found}; an artifact is the folder that `cuvisc export` writes")
         try:
             if path.stat().st_size > _LARGEST_MANIFEST:
@@ -121,6 +126,12 @@ class Artifact:
         """Check every file that the manifest lists; raises :class:`VerificationError` at the first that differs."""
         for name in self.manifest.files:
             self.read(name)
+
+
+def _extremes(value: Any) -> tuple[float, float] | None:
+    """The range of values that training saw; None where the manifest does not say it as two numbers."""
+    two = isinstance(value, list) and len(value) == 2
+    return (float(value[0]), float(value[1])) if two and all(type(v) in (int, float) for v in value) else None
 
 
 def parse_manifest(data: Any, path: Path) -> Manifest:
@@ -165,6 +176,7 @@ def parse_manifest(data: Any, path: Path) -> Manifest:
         input_dtype=want(source, "dtype", str, "input."),
         channels=None if channels is None else want(source, "channels", int, "input."),
         wavelengths=None if wavelengths is None else tuple(want(source, "wavelengths", list, "input.")),
+        trained_range=_extremes(source.get("range")),
         outputs=outputs,
         thresholds=tuple(
             ThresholdFacts(

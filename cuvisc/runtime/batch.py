@@ -91,7 +91,7 @@ def run_job(
 
 
 def _remarks(summary: Summary) -> list[str]:
-    remarks = []
+    remarks = list(summary.warnings)
     if summary.nodata_pixels:
         remarks.append(
             f"{summary.nodata_pixels} of {summary.pixels} pixels have no data; "

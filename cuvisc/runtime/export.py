@@ -42,7 +42,8 @@ _PACKAGES = ("torch", "onnx", "onnxruntime", "numpy")
 class Source:
     """What an export is made from: the fitted module and what training has seen of the data.
 
-    ``profile`` are the moments of the training cubes, ``sample`` some of their pixels [N,C] in their own dtype.
+    ``profile`` are the moments of the training cubes, ``sample`` some of their pixels [N,C] in their own dtype,
+    ``extremes`` the smallest and the largest of all their values.
     """
 
     module: CompiledGraph
@@ -51,6 +52,7 @@ class Source:
     sample: NDArray[Any]
     profile: BandMoments | None = None
     wavelengths: tuple[float, ...] | None = None
+    extremes: tuple[float, float] | None = None
 
 
 def export(source: Source, folder: Path, *, force: bool = False) -> dict[str, Any]:
@@ -135,6 +137,7 @@ def _manifest(source: Source, lowered: Lowered) -> dict[str, Any]:
             "dtype_offset": None,
             "channels": source.module.channels,
             "wavelengths": None if source.wavelengths is None else list(source.wavelengths),
+            "range": None if source.extremes is None else list(source.extremes),
         },
         "outputs": [
             {"name": shown, "type": str(types[value]), "unit": units[shown]}

@@ -22,6 +22,7 @@ from cuvisc.runtime.data.writers.naming import files_of, format_of
 from cuvisc.runtime.inference import Part, Predictor
 from cuvisc.runtime.lanes import WriteBehind
 from cuvisc.runtime.output_files import OutputFiles
+from cuvisc.runtime.value_range import ValueRange
 from cuvisc.schema.errors import SpecError
 
 Progress = Callable[[int], None]
@@ -33,6 +34,7 @@ class Summary:
 
     `nodata_pixels` are without data in every band, `non_finite_pixels` have a NaN or infinite band besides: both have
     NaN scores and are never decided for. `partly_nodata_pixels` lack some bands and were predicted as they are.
+    `warnings` are of values unlike those of training.
     """
 
     input: str
@@ -44,6 +46,7 @@ class Summary:
     nodata_pixels: int
     partly_nodata_pixels: int
     resampled: bool
+    warnings: tuple[str, ...]
     seconds: float
     provider: str
     outputs: Mapping[str, tuple[int, ...]]
@@ -84,7 +87,8 @@ def predict_file(
         writer = stack.enter_context(
             OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source))
         )
-        written = _Written(writer, stored_nodata(source.facts.nodata, source.dtype))
+        nodata = stored_nodata(source.facts.nodata, source.dtype)
+        written = _Written(writer, nodata, ValueRange(nodata))
         with (
             closing(predictor.parts(source, thresholds, ahead=True)) as parts,
             WriteBehind(written.take, predictor.group(source)) as behind,
@@ -103,6 +107,7 @@ def predict_file(
         nodata_pixels=written.without,
         partly_nodata_pixels=written.partly,
         resampled=isinstance(source, Resampled),
+        warnings=_doubts(predictor, source, written.values),
         seconds=time.perf_counter() - started,
         provider=predictor.provider,
         outputs=writer.shapes,
@@ -116,12 +121,14 @@ class _Written:
 
     writer: OutputFiles
     nodata: Any
+    values: ValueRange
     non_finite: int = 0
     without: int = 0
     partly: int = 0
 
     def take(self, part: Part) -> None:
         """Write one block."""
+        self.values.update(part.spectra)
         missing = find_missing(part.spectra, self.nodata)
         holes = np.zeros_like(part.broken)
         if missing is not None:
@@ -138,6 +145,18 @@ def _notes(predictor: Predictor, source: CubeSource) -> dict[str, str]:
     if isinstance(source, Resampled):
         notes["resampling"] = f"linear to the {source.shape[3]} band centres of the model"
     return notes
+
+
+def _doubts(predictor: Predictor, source: CubeSource, values: ValueRange) -> tuple[str, ...]:
+    """A warning where the values are of another size than those of training."""
+    trained = predictor.manifest.trained_range
+    if trained is None or not values.far_from(trained):
+        return ()
+    words = (
+        f"{source.name} has values from {values}, `{predictor.manifest.name}` was trained on "
+        f"{trained[0]:.6g} to {trained[1]:.6g}: another unit or scale makes its scores meaningless"
+    )
+    return (words,)
 
 
 def _keep_input(output: Path, source: CubeSource, names: tuple[str, ...]) -> None:

@@ -32,7 +32,7 @@ def match_bands(
             )
         raise DataError(
             f"{source.name} has {bands} bands, its shape is {source.array_shape}; "
-            f"`{manifest.name}` was trained on {manifest.channels}"
+            f"`{manifest.name}` was trained on {manifest.channels}{_bands_elsewhere(source, manifest.channels)}"
         )
     if ignore or wanted is None:
         return source, ""
@@ -43,6 +43,15 @@ def match_bands(
         )
     _compare(manifest, source, wanted, found)
     return source, ""
+
+
+def _bands_elsewhere(source: CubeSource, channels: int) -> str:
+    """A hint where another axis than the last is as long as the model has bands."""
+    lengths = source.array_shape[:-1]
+    if channels not in lengths:
+        return ""
+    place = "first" if lengths[0] == channels else "in the middle"
+    return f". Its bands stand {place}? A cube is [H,W,C], with the bands last"
 
 
 def _compare(

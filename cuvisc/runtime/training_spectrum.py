@@ -20,8 +20,9 @@ def describe_bands(module: CompiledGraph, datamodule: Any, batches: Iterable[Any
         return
     first = next(iter(batches), None)
     bands = None if first is None else check_batch(first, "the training data").shape[-1]
-    own = None if bands is None else _spectrum(module, datamodule, batches, bands)
-    module.spectrum = next((found for found in gather(own) if found is not None), None)
+    own: Spectrum | None = None if bands is None else _spectrum(module, datamodule, batches, bands)
+    everyone: list[Spectrum | None] = list(gather(own))
+    module.spectrum = next((found for found in everyone if found is not None), None)
 
 
 def input_wavelengths(

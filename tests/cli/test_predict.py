@@ -53,6 +53,7 @@ def test_outputs_are_written_with_their_names_and_a_summary(cuvisc: Cuvisc, smal
         "nodata_pixels": 0,
         "partly_nodata_pixels": 0,
         "resampled": False,
+        "warnings": [],
         "provider": "CPUExecutionProvider",
         "outputs": {"rx.scores": [6, 8, 1], "decider.decisions": [6, 8, 1]},
         "files": {"rx.scores": "out/scores.npz", "decider.decisions": "out/scores.npz"},

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cuvisc.compiler.check import check_graph
 from cuvisc.runtime import LentilsAnomaly
+from cuvisc.runtime.data.opening import array_names, open_cube, read_array
 from cuvisc.runtime.data.splits import split
 from cuvisc.schema.catalogue import load
 from cuvisc.schema.errors import DataError
@@ -282,6 +283,38 @@ def test_other_cameras_damaged_sessions_and_foreign_annotations_are_answered(fol
     )
     Path("Lentils_000.cu3s").write_bytes(b"damaged")
     assert refusal() == "Lentils_000.cu3s cannot be opened: not a session file"
+
+
+def test_a_frame_of_a_session_is_a_cube_like_others(folder: Path, sdk: Any) -> None:
+    """Every verb that takes a cube takes a frame by its number, as reflectance or as another mode."""
+    write_session()
+    path = Path("Lentils_000.cu3s")
+    facts = open_cube(path, "2").facts
+    assert (facts.kind, facts.dataset, facts.shape) == ("cu3s", "Reflectance/2", (*SIZE, 61))
+    assert facts.wavelengths == tuple(float(int(center)) for center in CENTERS)
+    np.testing.assert_array_equal(read_array(path, "2"), cube(2) * 2)
+    assert array_names(path) == ("0", "1", "2", "3", "4")
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (None, " holds 5 frames; name one, as in Lentils_000.cu3s::0"),
+        ("7", " has no frame 7; it holds 5, numbered from 0"),
+        (
+            "Blue/1",
+            (
+                " has no frame `Blue/1`; a frame is a number, or one of Reflectance, Raw, DarkSubtract, "
+                "SpectralRadiance, / and it"
+            ),
+        ),
+    ],
+)
+def test_a_frame_that_is_none(folder: Path, sdk: Any, key: str | None, words: str) -> None:
+    write_session()
+    with pytest.raises(DataError) as caught:
+        open_cube(Path("Lentils_000.cu3s"), key)
+    assert str(caught.value) == f"Lentils_000.cu3s{words}"
 
 
 def test_without_the_sdk_the_answer_says_what_to_install(

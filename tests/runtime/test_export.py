@@ -73,6 +73,7 @@ def test_manifest(artifact: Path) -> None:
         "dtype": "uint16",
         "channels": 9,
         "wavelengths": list(WAVELENGTHS),
+        "range": None,
     }
     assert manifest["outputs"] == [
         {"name": "rx.scores", "type": "float32[B,H,W,1]", "unit": "scores"},

@@ -156,12 +156,14 @@ def test_a_missing_array_is_answered_with_those_there_are(tmp_path: Path) -> Non
 def test_a_missing_file_and_an_unknown_format_say_so(tmp_path: Path) -> None:
     assert message(tmp_path / "no.npz") == f"{tmp_path / 'no.npz'} does not exist"
     (tmp_path / "folder.npz").mkdir()
-    assert message(tmp_path / "folder.npz") == f"{tmp_path / 'folder.npz'} is not a file"
+    assert message(tmp_path / "folder.npz") == (
+        f"{tmp_path / 'folder.npz'} is a folder, not a file; name a cube in it"
+    )
     path = tmp_path / "scene.xyz"
     path.write_bytes(b"")
     assert message(path) == (
-        f"{path}: there is no reader for `.xyz` files; there is one for .bil, .bin, .bip, .bsq, .dat, .h5, .hdf5, "
-        ".hdr, .he5, .img, .mat, .nc, .nc4, .npy, .npz, .png, .raw, .tif, .tiff, .zarr, .zip"
+        f"{path}: there is no reader for `.xyz` files; there is one for .bil, .bin, .bip, .bsq, .cu3s, .dat, .h5, "
+        ".hdf5, .hdr, .he5, .img, .mat, .nc, .nc4, .npy, .npz, .png, .raw, .tif, .tiff, .zarr, .zip"
     )
 
 

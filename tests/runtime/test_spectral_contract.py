@@ -84,6 +84,37 @@ def test_a_cube_without_wavelengths_is_run_with_a_warning(cuvisc: Cuvisc, small:
     )
 
 
+def test_bands_on_another_axis_are_seen(cuvisc: Cuvisc, small: SmallArtifact) -> None:
+    np.savez("scene.npz", cube=np.ones((5, 7, 9), "u2"))
+    found = cuvisc("predict", "artifact", "scene.npz", "-o", "out.npz")
+    assert refused(found) == (
+        "error: scene.npz has 9 bands, its shape is (5, 7, 9); `small` was trained on 5. "
+        "Its bands stand first? A cube is [H,W,C], with the bands last\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [(1, ""), (100, "100 to 10000"), (0.0001, "0.0001 to 0.01"), (0.5, "")],
+)
+def test_values_of_another_scale_are_warned_of(
+    cuvisc: Cuvisc, small: SmallArtifact, factor: float, words: str
+) -> None:
+    """Once a file, with both ranges, on the terminal and in the summary."""
+    small.rewrite(lambda manifest: manifest["input"].update(range=[0, 120]))
+    cube = np.ones((6, 8, 5), "f4")
+    cube[0, 0] = 100
+    np.savez("scene.npz", cube=cube * np.float32(factor))
+    options = ("-o", "out.npz", "--json", "--ignore-wavelengths")
+    found = cuvisc("predict", "artifact", "scene.npz", *options)
+    warning = (
+        f"scene.npz has values from {words}, `small` was trained on 0 to 120: "
+        "another unit or scale makes its scores meaningless"
+    )
+    assert found.err == (f"warning: {warning}\n" if words else "")
+    assert json.loads(found.out)["warnings"] == ([warning] if words else [])
+
+
 def test_resampling_is_linear_and_is_said_in_the_output(cuvisc: Cuvisc, small: SmallArtifact) -> None:
     cube = cube_of((6, 7, 9), "u2")
     centers = np.linspace(430, 670, 9)

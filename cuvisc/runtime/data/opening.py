@@ -67,6 +67,8 @@ def array_names(path: Path) -> tuple[str, ...]:
 def find_reader(path: Path) -> ModuleType:
     """The reader of a file; raises :class:`DataError` when there is none or the file is not there."""
     suffix = path.suffix.lower()
+    if path.is_dir() and not any(suffix in getattr(reader, "FOLDERS", ()) for reader in all_readers()):
+        raise DataError(f"{path} is a folder, not a file; name a cube in it")
     candidates = [reader for reader in all_readers() if suffix in reader.SUFFIXES]
     if not candidates:
         candidates = [reader for reader in all_readers() if getattr(reader, "ANY_SUFFIX", False)]
@@ -77,8 +79,6 @@ def find_reader(path: Path) -> ModuleType:
         raise DataError(f"{path}: there is no reader for {kind}; there is one for {known}")
     if not path.exists():
         raise DataError(f"{path} does not exist")
-    if path.is_dir() and suffix not in getattr(candidates[0], "FOLDERS", ()):
-        raise DataError(f"{path} is not a file")
     for reader in candidates[:-1]:
         if reader.recognise(path):
             return reader

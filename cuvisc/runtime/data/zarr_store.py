@@ -145,7 +145,7 @@ class ZarrFile:
         shape, dtype = self.shape(place), _dtype(metadata)
         grid = metadata.get("chunk_grid")
         configuration = grid.get("configuration", {}) if isinstance(grid, Mapping) else {}
-        chunks = metadata.get("chunks") if version == 2 else configuration.get("chunk_shape")
+        chunks: Any = metadata.get("chunks") if version == 2 else configuration.get("chunk_shape")
         sound = isinstance(chunks, list) and len(chunks) == len(shape) > 0
         if not sound or not all(type(n) is int and n >= 1 for n in chunks) or min(shape) < 0:
             raise DataError(f"{self.name}: `{place}` is damaged: its shape is no shape")
@@ -253,7 +253,7 @@ def _codecs(metadata: Mapping[str, Any]) -> Iterator[str]:
             yield str(codec)
             continue
         yield str(codec.get("name"))
-        inner = codec.get("configuration")
+        inner: Any = codec.get("configuration")
         for key in ("codecs", "index_codecs") if isinstance(inner, Mapping) else ():
             yield from _codecs({"zarr_format": 3, "codecs": inner.get(key)})
 

@@ -1,0 +1,47 @@
+"""Whether the values of a cube are of the size that a model was trained on, or another unit or scale. NumPy only.
+
+Far outside means more than the width of the training range beyond it, or nowhere above a hundredth of its largest size.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_EVERY = 16
+_SMALL = 100
+
+
+class ValueRange:
+    """The extremes of every 16th spectrum of a cube, without what is not finite or stands for none."""
+
+    def __init__(self, nodata: Any = None) -> None:
+        self.low, self.high = math.inf, -math.inf
+        self._nodata = nodata
+
+    def update(self, spectra: NDArray[Any]) -> None:
+        """Take in a block [rows,columns,C]."""
+        some = spectra.reshape(-1, spectra.shape[-1])[::_EVERY]
+        if self._nodata is not None:
+            some = some[some != self._nodata]
+        if some.dtype.kind == "f":
+            some = some[np.isfinite(some)]
+        if some.size:
+            self.low = min(self.low, float(some.min()))
+            self.high = max(self.high, float(some.max()))
+
+    def far_from(self, trained: tuple[float, float] | None) -> bool:
+        """Whether these values lie far outside the range that training saw; False where either is not known."""
+        if trained is None or self.low > self.high:
+            return False
+        low, high = trained
+        width = high - low
+        largest = max(abs(low), abs(high))
+        beyond = self.low < low - width or self.high > high + width
+        return beyond or max(abs(self.low), abs(self.high)) < largest / _SMALL
+
+    def __str__(self) -> str:
+        return f"{self.low:.6g} to {self.high:.6g}"
