@@ -240,6 +240,17 @@ def test_truth_that_leaves_need_and_nothing_gives_is_an_error(folder: Path) -> N
     assert said(checked("type: CubeFiles, train: a.npy", FROZEN), "error") == []
 
 
+def test_a_stage_without_a_judged_pixel_is_told(folder: Path) -> None:
+    for name in "abc":
+        np.save(f"{name}.npy", cube_of((9, 9, 5), seed=ord(name)))
+        np.save(f"{name}_gt.npy", np.full((9, 9), 7) if name == "c" else np.eye(9, dtype=int))
+    data = "labels: '{stem}_gt.npy', anomaly_classes: [1], ignore_label: 7, val: c.npy"
+    assert said(checked(f"type: CubeFolder, {data}")) == [
+        "warning: every pixel of val is ignored",
+        "warning: c.npy: no pixel has data",
+    ]
+
+
 def test_an_empty_mask_is_told_with_the_loss_that_reads_it(folder: Path) -> None:
     write_scenes(folder, 3)
     for index in range(3):

@@ -42,7 +42,7 @@ def _lacking(survey: Survey, graph: TypedGraph) -> Iterator[Finding]:
                 yield Finding(
                     "error",
                     "truth",
-                    f"`{leaf.section}.{leaf.id}` reads `{need}`, which images of {' and '.join(lacking)} do not have",
+                    f"`{leaf.section}.{leaf.id}` reads `{need}`, which images of {_and(lacking)} do not have",
                     "name the ground truth in `datamodule`, or leave the leaf out",
                 )
 
@@ -53,7 +53,10 @@ def _balance(balances: Mapping[Stage, Balance], graph: TypedGraph) -> Iterator[F
     for stage, balance in balances.items():
         if balance.anomalies is None:
             continue
-        if balance.anomalies == 0:
+        if balance.ignored == balance.pixels:
+            fact = f"every pixel of {stage} is ignored"
+            yield Finding("warning", "balance", fact, "another `split_seed`, or check `ignore_label`")
+        elif balance.anomalies == 0:
             means = "AUROC and average precision are not defined there"
             if stage == "train":
                 means = (
@@ -152,6 +155,10 @@ def _shift(cube: Transform, truth: Transform, height: int, width: int) -> float:
         / side
         for x, y in corners
     )
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _plural(numbers: Sequence[float], one: str, several: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cuvisc.runtime.data.ranges import ranges
-from cuvisc.runtime.data_check.finding import Finding, counted, listed
+from cuvisc.runtime.data_check.finding import Finding, Severity, counted, listed
 from cuvisc.runtime.data_check.survey import Image
 
 _OTHER_SCALE = 10.0
@@ -27,10 +27,12 @@ def find_in_values(images: Sequence[Image]) -> Iterator[Finding]:
 
 
 def _not_finite(images: Sequence[Image]) -> Iterator[Finding]:
+    empty = [image for image in images if image.tally.empty_pixels == image.tally.pixels]
     for image in images:
         tally = image.tally
-        if tally.empty_pixels == tally.pixels:
-            yield Finding("error", "values", f"{image.name}: no pixel has data", "leave the file out")
+        if image in empty:
+            severity: Severity = "error" if len(empty) == len(images) else "warning"
+            yield Finding(severity, "values", f"{image.name}: no pixel has data", "leave the file out")
             continue
         if tally.empty_pixels:
             share = tally.empty_pixels / tally.pixels
