@@ -89,8 +89,8 @@ def register(app: typer.Typer) -> None:
         if resample and ignore_wavelengths:
             raise SpecError("--resample and --ignore-wavelengths exclude each other")
         thresholds = parse_thresholds(threshold or [])
-        found = find_inputs(inputs, key)
         predictor = Predictor(artifact, device=device, threads=threads)
+        found = find_inputs(inputs, key, predictor.output_names)
         plan = plan_jobs(found, output, predictor.output_names, format, force, skip_existing)
         warn_of_device(predictor)
         options = {

@@ -32,20 +32,24 @@ class Inputs(NamedTuple):
     single: bool
 
 
-def find_inputs(texts: Sequence[str], key: str | None = None) -> Inputs:
-    """The cubes that texts name, each once; raises :class:`DataError` for a text that names none."""
+def find_inputs(texts: Sequence[str], key: str | None = None, outputs: Sequence[str] = ()) -> Inputs:
+    """The cubes that texts name, each once; raises :class:`DataError` for a text that names none.
+
+    Of folders and patterns, rasters that are named as those of a model's `outputs` are left out.
+    """
     found: list[Input] = []
     single = len(texts) == 1
     for text in texts:
         path, inside = split_location(text, key)
         if path.is_dir() and not holds_cube(path):
             single = False
-            cubes = list_cubes(sorted(path.iterdir()))
+            cubes = list_cubes(sorted(path.iterdir()), outputs)
             if not cubes:
                 raise DataError(f"{path} is a folder without cubes")
         elif not path.exists() and _PATTERN & set(str(path)):
             single = False
-            cubes = list_cubes(sorted(Path(name) for name in glob.glob(str(path), recursive=True)))
+            named = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+            cubes = list_cubes(named, outputs)
             if not cubes:
                 raise DataError(f"no cube matches {path}")
         else:
@@ -54,9 +58,10 @@ def find_inputs(texts: Sequence[str], key: str | None = None) -> Inputs:
     return Inputs(list(dict.fromkeys(found)), single)
 
 
-def list_cubes(paths: Sequence[Path]) -> list[Path]:
-    """Those of the paths that are cubes by their names."""
-    cubes = [path for path in paths if holds_cube(path)]
+def list_cubes(paths: Sequence[Path], outputs: Sequence[str] = ()) -> list[Path]:
+    """Those of the paths that are cubes by their names; not those that end as the rasters of `outputs` do."""
+    endings = tuple(f"_{name}" for name in outputs)
+    cubes = [path for path in paths if holds_cube(path) and not path.stem.endswith(endings)]
     stems = {path.stem for path in cubes}
     return [path for path in cubes if not is_truth(path, stems)]
 

@@ -32,7 +32,7 @@ class Seen:
 
         arrays = self._arrays(module.channels or 0)
         wavelengths = self.facts.get("wavelengths")
-        extremes = [self.facts.get(name) for name in ("minimum", "maximum")]
+        low, high = self.facts.get("minimum"), self.facts.get("maximum")
         return Source(
             module=module,
             spec_sha256=spec_sha256,
@@ -40,7 +40,7 @@ class Seen:
             sample=arrays["pixels"],
             profile=BandMoments(int(self.facts["pixels"]), arrays["mean"], arrays["scatter"]),
             wavelengths=tuple(wavelengths) if wavelengths else None,
-            extremes=None if None in extremes else (float(extremes[0]), float(extremes[1])),
+            extremes=None if low is None or high is None else (float(low), float(high)),
         )
 
     def _arrays(self, bands: int) -> dict[str, NDArray[Any]]:

@@ -195,6 +195,19 @@ def test_other_formats_are_written_as_the_output_is_named(cuvisc: Cuvisc, small:
             np.testing.assert_array_equal(written, arrays["rx.scores"])
 
 
+def test_what_was_predicted_before_is_no_input(cuvisc: Cuvisc, small: SmallArtifact) -> None:
+    """Outputs written beside their cubes are left out when the folder is predicted again."""
+    Path("scenes").mkdir()
+    write_tiff(Path("scenes/a.tif"), cube_of())
+    for _ in range(2):
+        found = cuvisc("predict", "artifact", "scenes", "-o", "scenes", "--force")
+        assert (found.code, found.err) == (0, "")
+        assert found.out.splitlines() == [
+            "scenes/a.tif -> scenes/a_rx.scores.tif, scenes/a_decider.decisions.tif",
+            "1 predicted, 0 skipped, 0 failed",
+        ]
+
+
 def test_folders_and_patterns_give_a_file_a_cube_in_its_own_format(
     cuvisc: Cuvisc, small: SmallArtifact
 ) -> None:
