@@ -30,6 +30,11 @@ def definitions(kind: str) -> dict[str, Any]:
     return {name: load().definition(kind, name) for name in load().names(kind)}
 
 
+def placeable_nodes() -> dict[str, Any]:
+    """Nodes but those that read the spectrum: what they give depends on data, and random graphs have none."""
+    return {name: one for name, one in definitions("node").items() if not one["x-cuvisc"]["reads_spectrum"]}
+
+
 @st.composite
 def params(draw: st.DrawFn, definition: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
     """Some parameters of a type, each valid by its own schema."""
@@ -80,8 +85,7 @@ def graphs(draw: st.DrawFn, bands: int, most: int = 5, join: bool = True) -> dic
 
     `join` lets nodes read several values, which may depend on each other linearly: no data to measure rounding on.
     """
-    # What a node that reads the spectrum gives depends on the wavelengths of data, and these graphs have none.
-    known = {name: d for name, d in definitions("node").items() if not d["x-cuvisc"]["reads_spectrum"]}
+    known = placeable_nodes()
     values = [Made("input", "float32", bands, None)]
     nodes: dict[str, Any] = {}
     for index in range(draw(st.integers(1, most))):

@@ -10,7 +10,7 @@ import numpy as np
 from fitted_graphs import fit_module, moments, spectra
 from hypothesis import given, note, reject, settings
 from hypothesis import strategies as st
-from registry_graphs import definitions, graphs, params
+from registry_graphs import definitions, graphs, params, placeable_nodes
 
 from cuvisc.compiler.check import check_graph
 from cuvisc.compiler.graph import TypedGraph
@@ -105,4 +105,4 @@ def test_no_node_is_left_out() -> None:
         found.update(node["type"] for node in data["nodes"].values())
 
     search()
-    assert found == set(definitions("node"))
+    assert found == set(placeable_nodes())
