@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 
 from cuvisc.runtime.atomic import atomic_file
-from cuvisc.runtime.data.nodata import find_missing, stored_nodata
+from cuvisc.runtime.data.nodata import Bools, find_missing, stored_nodata
 from cuvisc.runtime.data.resampling import Resampled
-from cuvisc.runtime.data.source import CubeSource
+from cuvisc.runtime.data.source import Block, CubeSource
 from cuvisc.runtime.data.writers.naming import files_of, format_of
-from cuvisc.runtime.inference import Part, Predictor
+from cuvisc.runtime.inference import Outputs, Part, Predictor
 from cuvisc.runtime.lanes import WriteBehind
 from cuvisc.runtime.output_files import OutputFiles
 from cuvisc.runtime.value_range import ValueRange
 from cuvisc.schema.errors import SpecError
 
 Progress = Callable[[int], None]
+_Values = tuple[Block, Outputs, Bools, Bools]
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,13 @@ def predict_file(
             OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source))
         )
         nodata = stored_nodata(source.facts.nodata, source.dtype)
-        written = _Written(writer, nodata, ValueRange(nodata))
+        seen = _Seen(nodata, ValueRange(nodata))
         with (
             closing(predictor.parts(source, thresholds, ahead=True)) as parts,
-            WriteBehind(written.take, predictor.group(source)) as behind,
+            WriteBehind[_Values](lambda values: writer.put(*values), predictor.group(source)) as behind,
         ):
             for part in parts:
-                behind.put(part)
+                behind.put(seen.without_spectra(part))
                 progress(part.block.pixels)
         writer.save()
     return Summary(
@@ -103,11 +104,11 @@ def predict_file(
         pixels=source.pixels,
         bands=source.shape[3],
         dtype=source.dtype.name,
-        non_finite_pixels=written.non_finite,
-        nodata_pixels=written.without,
-        partly_nodata_pixels=written.partly,
+        non_finite_pixels=seen.non_finite,
+        nodata_pixels=seen.without,
+        partly_nodata_pixels=seen.partly,
         resampled=isinstance(source, Resampled),
-        warnings=_doubts(predictor, source, written.values),
+        warnings=_doubts(predictor, source, seen.values),
         seconds=time.perf_counter() - started,
         provider=predictor.provider,
         outputs=writer.shapes,
@@ -116,18 +117,17 @@ def predict_file(
 
 
 @dataclass
-class _Written:
-    """What went to the files, block by block, and how many of its pixels are without data or not finite."""
+class _Seen:
+    """The range of all values, and how many pixels are without data or not finite, block by block."""
 
-    writer: OutputFiles
     nodata: Any
     values: ValueRange
     non_finite: int = 0
     without: int = 0
     partly: int = 0
 
-    def take(self, part: Part) -> None:
-        """Write one block."""
+    def without_spectra(self, part: Part) -> _Values:
+        """What is written of a block: its spectra are not held until then, and the next are read in their place."""
         self.values.update(part.spectra)
         missing = find_missing(part.spectra, self.nodata)
         holes = np.zeros_like(part.broken)
@@ -136,7 +136,7 @@ class _Written:
             self.partly += 0 if self.nodata != self.nodata else missing.partly
         self.non_finite += int(np.count_nonzero(part.broken & ~holes))
         self.without += int(np.count_nonzero(holes))
-        self.writer.put(part.block, part.outputs, holes, part.broken)
+        return part.block, part.outputs, holes, part.broken
 
 
 def _notes(predictor: Predictor, source: CubeSource) -> dict[str, str]:
