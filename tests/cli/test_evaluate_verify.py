@@ -108,8 +108,10 @@ def test_evaluate_without_a_single_score_leaves_with_3(cuvisc: Cuvisc, tmp_path:
     assert cuvisc("evaluate", "artifact", "scene.npz", "-o", "folder") == (
         3,
         "",
-        "error: scene.npz: there is nothing to measure: "
-        "of 48 pixels 0 have no data and 48 a score that is not a number\n",
+        (
+            "error: scene.npz: there is nothing to measure: "
+            "of 48 pixels 0 have no data and 48 a score that is not a number\n"
+        ),
     )
     assert not Path("folder").exists()
 

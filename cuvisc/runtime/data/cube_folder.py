@@ -10,7 +10,6 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from cuvisc.language.bands import FirstFile
-from cuvisc.language.bands import FirstFile
 from cuvisc.language.declare import Param, ParameterError
 from cuvisc.runtime.data.annotations import Finder
 from cuvisc.runtime.data.classes import Classes, ids_of
@@ -47,7 +46,6 @@ class CubeFolder(GraphDataModule):
     bands agree, and that no stage is empty.
     """
 
-    channels = FirstFile("files", folder="data_dir", array="cube_key")
     channels = FirstFile("files", folder="data_dir", array="cube_key", besides=("mask", "labels"))
     data_dir: str = Param(".", "folder of the cubes; all patterns are relative to it")
     files: list[str] | str = Param("*", "cubes: file, glob pattern (`**/*` looks into subfolders), or a list")
