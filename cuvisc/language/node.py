@@ -42,6 +42,7 @@ class Node(Declared, nn.Module):
                     two more items say where it holds: ``("k", "<", 1, "apply_sigmoid", True)``;
     ``compared``    parameters that are compared with the input as it is, with the units of input for which they are;
     ``reads_spectrum``  whether it asks what the bands of its input are: ``self.spectrum``, there from ``bind`` on;
+    ``marks``       the output that says which pixels hold a measurement: others take no part in what phase 2 learns;
     ``targets``     export targets the node cannot be expressed in, with the reason.
     """
 
@@ -53,6 +54,7 @@ class Node(Declared, nn.Module):
     constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
     compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
     reads_spectrum: ClassVar[bool] = False
+    marks: ClassVar[str | None] = None
     targets: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **params: Any) -> None:

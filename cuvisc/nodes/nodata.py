@@ -13,8 +13,8 @@ class NoDataMask(Node):
     valid = all_c (x_c finite, x_c != nodata, x_c < saturation);  y = x where valid, NaN in every band elsewhere
 
     Phase 1 leaves pixels that are not a number out of all statistics, their scores are not a number, and no decision is
-    made for them. Losses of phase 2 have no value on such pixels: train on cubes without them. A band that never holds
-    data makes every pixel invalid: leave it out first, with BandSelector.
+    made for them. Nor do they take part in losses, gradients and metrics of phase 2, wherever a leaf reads. A band
+    that never holds data makes every pixel invalid: leave it out first, with BandSelector.
     """
 
     cube = In("float32[B,H,W,C]", "spectra, any unit")
@@ -22,6 +22,7 @@ class NoDataMask(Node):
     valid = Out("bool[B,H,W,1]", "whether the pixel holds a measurement")
     nodata: float | None = Param(None, "the number that stands for none, in the cube's unit")
     saturation: float | None = Param(None, "from this value on a band is saturated, in the cube's unit")
+    marks = "valid"
 
     def forward(self, cube: Any) -> Any:
         valid = ops.valid_pixels(cube, self.nodata, self.saturation)

@@ -10,6 +10,7 @@ from torch import Tensor
 from cuvisc.compiler.graph import INPUT_NODE, TypedGraph, ValueRef
 from cuvisc.compiler.module import CompiledGraph
 from cuvisc.runtime.frozen import FrozenValues
+from cuvisc.runtime.missing import fill
 
 
 def upstream_of(graph: TypedGraph, values: Collection[ValueRef]) -> frozenset[str]:
@@ -52,17 +53,33 @@ class Evaluation:
         """Ids of the nodes that are computed anew for every batch, in order."""
         return tuple(node.id for node in self._module.graph.nodes if node.id not in self.frozen.nodes)
 
-    def __call__(self, cube: Tensor, wanted: Collection[ValueRef]) -> Mapping[ValueRef, Tensor]:
-        """The wanted values, and those computed on the way."""
+    def __call__(
+        self, cube: Tensor, wanted: Collection[ValueRef], missing: Tensor | None = None
+    ) -> Mapping[ValueRef, Tensor]:
+        """The wanted values, and those computed on the way; what they are at `missing` pixels [B,H,W,1] says nothing.
+
+        No gradient meets a value there that is not finite.
+        """
         if not wanted:
             return {}
+        cube = cube if missing is None else fill(cube, missing)
         graph, steady = self._module.graph, self.frozen.nodes
         needed = [node for node in graph.nodes if node.id in upstream_of(graph, wanted)]
         rest = [node for node in needed if node.id not in steady]
         border = {ref for node in rest for ref in node.reads()} | set(wanted)
         values: dict[ValueRef, Tensor] = dict(self._module.evaluate(cube, ()))
-        values |= self.frozen(cube, {ref for ref in border if ref.node in steady})
+        values |= _filled(self.frozen(cube, {ref for ref in border if ref.node in steady}), missing)
         for node in rest:
             with torch.set_grad_enabled(torch.is_grad_enabled() and node.id in self._touched):
-                values |= self._module.step(node, values)
+                found = self._module.step(node, values)
+            values |= found if self._module.node(node.id).marks is None else _filled(found, missing)
         return values
+
+
+def _filled(values: Mapping[ValueRef, Tensor], missing: Tensor | None) -> dict[ValueRef, Tensor]:
+    if missing is None:
+        return dict(values)
+    return {
+        ref: fill(value, missing) if value.shape[:-1] == missing.shape[:-1] else value
+        for ref, value in values.items()
+    }

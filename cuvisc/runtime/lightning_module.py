@@ -27,7 +27,7 @@ from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.frozen import FrozenValues, memory_limit
 from cuvisc.runtime.gradients import Evaluation, prepare
-from cuvisc.runtime.missing import fill, mark, missing_pixels
+from cuvisc.runtime.missing import emptied, mark, marked_pixels, marks_of
 from cuvisc.runtime.optimizers import make_optimizer, make_scheduler
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.reporting import Reporters
@@ -177,13 +177,15 @@ class CuvisLightningModule(LightningModule):
     def _read(self, batch: Any, wanted: set[ValueRef]) -> tuple[dict[str, Any], Values]:
         """The batch as leaves see it, and the values they read."""
         cube = check_batch(batch, "the data")
-        missing = missing_pixels(cube) if wanted else None
         try:
-            values = self._evaluate(cube if missing is None else fill(cube, missing), wanted)
+            missing = marked_pixels(self.compiled, cube) if wanted else None
+            values = self._evaluate(cube, wanted, missing)
         except ShapeError as error:
             raise DataError(str(error)) from error
         if missing is not None:
             values = {ref: mark(value, missing) for ref, value in values.items() if ref in wanted}
+            if marks_of(self.compiled):
+                batch = emptied(batch, missing)
         return self._with_mapped_labels(batch), values
 
     def _with_mapped_labels(self, batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Pixels without data (a band that is not finite) in training: the graph never sees them, leaves see they are missing.
+"""Pixels without data in training: the graph never sees them, leaves see they are missing.
+
+They are those with a band that is not finite, and those that a node of the graph marks.
 
 A gradient through a value that is not finite is not finite, whatever a loss leaves out; so such a pixel is replaced
 before the graph, and what the graph makes of it is marked after.
@@ -6,8 +8,16 @@ before the graph, and what the graph makes of it is marked after.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from cuvisc.compiler.graph import ValueRef
+from cuvisc.compiler.module import CompiledGraph
+
+_EXACT = 2
 
 
 def missing_pixels(cube: Tensor) -> Tensor | None:
@@ -21,6 +31,25 @@ def missing_pixels(cube: Tensor) -> Tensor | None:
         return None
     missing = ~torch.isfinite(cube).all(dim=-1, keepdim=True)
     return missing if cube.device.type != "cpu" or bool(missing.any()) else None
+
+
+def marked_pixels(module: CompiledGraph, cube: Tensor) -> Tensor | None:
+    """Where a cube [B,H,W,C] lacks data, or a node of the graph says so, as [B,H,W,1]; None where that is nowhere."""
+    missing, marks = missing_pixels(cube), marks_of(module)
+    if marks:
+        with torch.no_grad():
+            values = module.evaluate(cube, marks)
+        invalid = ~torch.stack([values[ref] for ref in marks]).all(dim=0)
+        missing = invalid if missing is None else missing | invalid
+        if cube.device.type == "cpu" and not bool(missing.any()):
+            return None
+    return missing
+
+
+def marks_of(module: CompiledGraph) -> tuple[ValueRef, ...]:
+    """The values of a graph that say which pixels hold a measurement."""
+    named = ((node.id, module.node(node.id).marks) for node in module.graph.nodes)
+    return tuple(ValueRef(name, port) for name, port in named if port is not None)
 
 
 def fill(cube: Tensor, missing: Tensor) -> Tensor:
@@ -40,3 +69,14 @@ def mark(value: Tensor, missing: Tensor) -> Tensor:
     if value.shape[:-1] != missing.shape[:-1]:
         return value
     return value.masked_fill(missing, float("nan") if value.is_floating_point() else 0)
+
+
+def emptied(batch: Mapping[str, Any], missing: Tensor) -> dict[str, Any]:
+    """The batch, its cube NaN at missing pixels: as float32, or as float64 where that has not enough digits."""
+    seen = dict(batch)
+    for name in {"cube", "x"} & {key for key, value in batch.items() if value is not None}:
+        cube = torch.as_tensor(batch[name])
+        if not cube.is_floating_point():
+            cube = cube.to(torch.float32 if cube.element_size() <= _EXACT else torch.float64)
+        seen[name] = mark(cube, missing)
+    return seen

@@ -12,7 +12,7 @@ from fitted_graphs import typed
 from memory_data import ANOMALY, MemoryScene, scene
 
 from cuvisc import TrainingConfig
-from cuvisc.runtime.missing import fill, mark, missing_pixels
+from cuvisc.runtime.missing import emptied, fill, mark, missing_pixels
 from cuvisc.runtime.training import Run, train
 
 CONFIG = TrainingConfig(trainer={"max_epochs": 3, "accelerator": "cpu"}, optimizer={"lr": 0.01})
@@ -102,3 +102,65 @@ def test_decisions_at_missing_pixels_are_false() -> None:
     assert mark(torch.ones(1, 1, 2, 1, dtype=torch.int32), missing).flatten().tolist() == [0, 1]
     values = torch.zeros(3)
     assert mark(values, missing) is values
+
+
+def marked(where: str) -> str:
+    """The anomaly graph with a NoDataMask in front, or between its normalizer and what is trained."""
+    mask = "  nodata: {type: NoDataMask, nodata: 0}\n"
+    if where == "in front":
+        return ANOMALY.replace("nodes:\n", f"nodes:\n{mask}").replace(
+            "{type: MinMaxNormalizer}", "{type: MinMaxNormalizer, parent: nodata.marked}"
+        )
+    return ANOMALY.replace(
+        "  pca: {", f"  nodata: {{type: NoDataMask, saturation: {where}}}\n  pca: {{"
+    ).replace("type: TrainablePCA,", "type: TrainablePCA, parent: nodata.marked,")
+
+
+def weights_of(done: Run) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in done.module.state_dict().items() if "nodata" not in name}
+
+
+@pytest.mark.parametrize("image", ["a few pixels", "a whole image", "a whole batch"])
+def test_marked_pixels_are_pixels_without_data(tmp_path: Path, image: str) -> None:
+    """Training with NoDataMask is training on a cube that is not a number where the other has the marked number."""
+    cubes, masks = scene(dtype="uint16")
+    holes = np.zeros(masks.shape, bool)
+    for hole in HOLES:
+        holes[hole] = True
+    if image != "a few pixels":
+        holes[2 : 4 if image == "a whole batch" else 3] = True
+    zeros, nans = cubes.copy(), cubes.astype("f4")
+    zeros[holes], nans[holes] = 0, np.nan
+    size = 1 if image == "a whole batch" else 2
+    done = run(tmp_path / "zeros", zeros, masks, marked("in front"), batch_size=size)
+    wanted = run(tmp_path / "nans", nans, masks, batch_size=size)
+    found = weights_of(done)
+    for name, value in weights_of(wanted).items():
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
+    assert np.isfinite(list(done.facts["metrics"].values())).all()
+    assert done.facts["metrics"] == pytest.approx(wanted.facts["metrics"], rel=1e-5)
+
+
+def test_pixels_may_be_marked_in_the_middle_of_a_graph(tmp_path: Path) -> None:
+    """What the mask lets through trains as ever, whatever stands in front of it."""
+    cubes, masks = scene(dtype="float32")
+    done = run(tmp_path, cubes, masks, marked("0.95"), batch_size=5)
+    with torch.no_grad():
+        values = done.module(torch.from_numpy(cubes))
+    known = values["nodata.valid"][..., 0]
+    assert 0 < int((~known).sum()) < known.numel()
+    logits, truth = values["head.logits"][..., 0].double(), torch.from_numpy(masks).double()
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits[known], truth[known], pos_weight=torch.tensor(5.0)
+    )
+    assert bool((truth[~known] > 0).all())
+    assert done.facts["metrics"]["val/loss/bce"] == pytest.approx(float(loss), rel=1e-2)
+
+
+def test_leaves_see_no_number_of_a_marked_pixel() -> None:
+    missing = torch.tensor([[[[True], [False]]]])
+    for dtype, wide in ((torch.uint8, torch.float32), (torch.int32, torch.float64), (torch.float64,) * 2):
+        seen = emptied({"x": torch.full((1, 1, 2, 3), 7, dtype=dtype), "mask": None}, missing)["x"]
+        assert seen.dtype == wide
+        assert torch.isnan(seen[0, 0, 0]).all()
+        assert seen[0, 0, 1].tolist() == [7.0] * 3
