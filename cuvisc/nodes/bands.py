@@ -154,7 +154,10 @@ def _chosen(node: BandSelector, bands: int) -> list[int]:
         kept.update(inside)
     if node.bad == "drop":
         if node.spectrum is None or node.spectrum.good is None:
-            raise FitError("`bad: drop`, but the data does not say which bands are bad")
+            raise FitError(
+                "`bad: drop`, but the data does not say which bands are bad; leave it out, "
+                "and name those to keep as `indices` or `ranges`"
+            )
         kept = {band for band in kept if node.spectrum.good[band]}
     if not kept:
         raise FitError("no band is left")

@@ -78,7 +78,12 @@ def test_selection(params: dict[str, Any], kept: list[int]) -> None:
             Spectrum(CENTERS),
             "no band lies between 700 and 800 nm; the 20 bands are at 400 to 590 nm",
         ),
-        ({"bad": "drop"}, Spectrum(CENTERS), "`bad: drop`, but the data does not say which bands are bad"),
+        (
+            {"bad": "drop"},
+            Spectrum(CENTERS),
+            "`bad: drop`, but the data does not say which bands are bad; leave it out, "
+            "and name those to keep as `indices` or `ranges`",
+        ),
         ({"indices": [3], "bad": "drop"}, Spectrum(CENTERS, good=GOOD), "no band is left"),
     ],
 )

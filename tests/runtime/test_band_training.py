@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fitted_graphs import spectra
+from format_files import write_envi
 
 from cuvisc.cli.app import main
 from cuvisc.runtime.inference import Predictor
@@ -99,4 +100,60 @@ def test_data_and_spec_contradict_each_other(
     assert err.splitlines()[-1] == (
         "error: the training data has 20 bands, 400.0-970.0 nm, `graph.input.wavelengths` says 20 bands, "
         "1000.0-1019.0 nm: leave it out where the data says its wavelengths"
+    )
+
+
+JUDGED = """
+graph: {name: judged, outputs: [pick.selected]}
+datamodule: {data}
+nodes:
+  pick: {type: BandSelector, bad: drop}
+  rx: {type: RXGlobal}
+training: {trainer: {max_epochs: 0}}
+"""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "{type: CubeFiles, train: a.hdr}",
+        "{type: CubeFiles, train: ['*.hdr']}",
+        "{type: CubeFolder, files: '*.hdr', data_dir: .}",
+    ],
+)
+def test_bands_that_the_headers_call_bad_are_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data: str
+) -> None:
+    """From ENVI headers through training and export to a prediction: a band stays where no file calls it bad."""
+    monkeypatch.chdir(tmp_path)
+    cube = (spectra(12, 14, 20) * 1000).astype("u2")
+    bad = {"a.hdr": {2, 3, 11}, "b.hdr": {3, 17}, "c.hdr": set[int]()}
+    for name, bands in bad.items():
+        judged = [int(band not in bands) for band in range(20)]
+        write_envi(Path(name), cube, **({"bbl": judged} if bands else {}))
+    Path("spec.yaml").write_text(JUDGED.replace("{data}", data), encoding="utf-8")
+    dropped = bad["a.hdr"] if "a.hdr" in data else bad["a.hdr"] | bad["b.hdr"]
+    for words in (["train", "spec.yaml", "-o", "run"], ["export", "run", "-o", "artifact"]):
+        code, err = run(*words, capsys=capsys)
+        assert code == 0, err
+    code, err = run("predict", "artifact", "a.hdr", "-o", "out.npz", capsys=capsys)
+    assert code == 0, err
+    with np.load("out.npz") as found:
+        np.testing.assert_array_equal(
+            found["pick.selected"].reshape(12, 14, -1),
+            cube[..., [band for band in range(20) if band not in dropped]],
+        )
+
+
+def test_nobody_says_which_bands_are_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prepare()
+    Path("spec.yaml").write_text(JUDGED.replace("{data}", "{type: CubeFiles, train: scene.npz}"))
+    code, err = run("train", "spec.yaml", "-o", "run", capsys=capsys)
+    assert code == 3
+    assert err.splitlines()[-1] == (
+        "error: `nodes.pick` (BandSelector): `bad: drop`, but the data does not say which bands are bad; "
+        "leave it out, and name those to keep as `indices` or `ranges`"
     )

@@ -38,6 +38,7 @@ class CubeFile:
     truth: Mapping[str, AnyTruth] = field(default_factory=dict)
     georeference: Georeference | None = None
     warnings: tuple[str, ...] = ()
+    good_bands: tuple[bool, ...] | None = None
 
     @classmethod
     def describe(cls, path: Path, key: str | None, truth_keys: Mapping[str, str] = _TRUTH_KEYS) -> CubeFile:
@@ -59,6 +60,7 @@ class CubeFile:
                 {kind: truth for kind, truth in found.items() if truth is not None},
                 source.facts.georeference,
                 source.facts.warnings,
+                source.facts.good_bands,
             )
 
     @property
@@ -96,6 +98,12 @@ def find_files(folder: Path, pattern: str, owner: str) -> list[Path]:
         )
     hint = did_you_mean(pattern, sorted(path.name for path in folder.iterdir()))
     raise DataError(f"{owner}: no file matches {pattern} in {folder}{f'; {hint}' if hint else ''}")
+
+
+def bands_good_in_all(files: Iterable[CubeFile]) -> tuple[bool, ...] | None:
+    """Which bands no file calls bad; None where no file judges them."""
+    judged = [file.good_bands for file in files if file.good_bands is not None]
+    return tuple(all(band) for band in zip(*judged, strict=True)) if judged else None
 
 
 def check_agreement(files: list[CubeFile], truth: Iterable[str]) -> None:

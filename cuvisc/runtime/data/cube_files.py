@@ -8,7 +8,13 @@ from torch.utils.data import Dataset
 
 from cuvisc.language.bands import FirstFile
 from cuvisc.language.declare import Param
-from cuvisc.runtime.data.cube_file import CubeFile, check_agreement, check_sizes, find_files
+from cuvisc.runtime.data.cube_file import (
+    CubeFile,
+    bands_good_in_all,
+    check_agreement,
+    check_sizes,
+    find_files,
+)
 from cuvisc.runtime.data.cube_samples import CubeSamples, Region, common_dtype
 from cuvisc.runtime.data.datamodule import GraphDataModule, Sample, Stage
 from cuvisc.runtime.data.opening import split_location
@@ -42,6 +48,13 @@ class CubeFiles(GraphDataModule):
     def wavelengths(self) -> tuple[float, ...] | None:
         """Band centres in nanometres, where the first training file says them."""
         return self._describe("train")[0].wavelengths
+
+    @property
+    def good_bands(self) -> tuple[bool, ...] | None:
+        """The bands that no training file calls bad, where one says so."""
+        files = self._describe("train")
+        check_agreement(files, ())
+        return bands_good_in_all(files)
 
     def samples(self, stage: Stage) -> Dataset[Sample] | None:
         """The files of a stage, checked against each other; raises :class:`DataError`."""

@@ -13,6 +13,7 @@ from cuvisc.language.bands import FirstFile
 from cuvisc.language.declare import Param, ParameterError
 from cuvisc.runtime.data.annotations import Finder
 from cuvisc.runtime.data.classes import Classes, ids_of
+from cuvisc.runtime.data.cube_file import bands_good_in_all
 from cuvisc.runtime.data.cube_samples import CubeSamples, Region, common_dtype
 from cuvisc.runtime.data.datamodule import GraphDataModule, Sample, Stage
 from cuvisc.runtime.data.folder import Folder, Patterns, Place, describe_folder, find_places
@@ -88,6 +89,11 @@ class CubeFolder(GraphDataModule):
     def wavelengths(self) -> tuple[float, ...] | None:
         """Band centres in nanometres, where the first file says them."""
         return self._folder.first.wavelengths
+
+    @property
+    def good_bands(self) -> tuple[bool, ...] | None:
+        """The bands that no file calls bad, where one says so."""
+        return bands_good_in_all(self._folder.files.values())
 
     def samples(self, stage: Stage) -> Dataset[Sample] | None:
         """The regions of a stage; raises :class:`DataError` for whatever is wrong in any stage."""

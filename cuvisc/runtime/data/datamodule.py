@@ -46,6 +46,11 @@ class GraphDataModule(Declared, LightningDataModule):
         """Band centres in nanometres, where the data says them."""
         return None
 
+    @property
+    def good_bands(self) -> tuple[bool, ...] | None:
+        """Which bands are good by the data's own judgement, where it has one."""
+        return None
+
     def samples(self, stage: Stage) -> Dataset[Sample] | None:
         """The samples of a stage, each a dict with `cube` [H,W,C]; None where there are none."""
         return None
