@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cuvisc.runtime.data.opening import holds_cube, split_location
+from cuvisc.runtime.data.opening import array_names, holds_cube, split_location
 from cuvisc.runtime.data.truth import is_truth
 from cuvisc.schema.errors import DataError, SpecError
 
+RESAMPLED = "resampled_wavelengths"
 _PATTERN = frozenset("*?[")
 
 
@@ -35,7 +36,7 @@ class Inputs(NamedTuple):
 def find_inputs(texts: Sequence[str], key: str | None = None, outputs: Sequence[str] = ()) -> Inputs:
     """The cubes that texts name, each once; raises :class:`DataError` for a text that names none.
 
-    Of folders and patterns, rasters that are named as those of a model's `outputs` are left out.
+    Of folders and patterns, files that a prediction with these `outputs` wrote are left out.
     """
     found: list[Input] = []
     single = len(texts) == 1
@@ -59,11 +60,23 @@ def find_inputs(texts: Sequence[str], key: str | None = None, outputs: Sequence[
 
 
 def list_cubes(paths: Sequence[Path], outputs: Sequence[str] = ()) -> list[Path]:
-    """Those of the paths that are cubes by their names; not those that end as the rasters of `outputs` do."""
-    endings = tuple(f"_{name}" for name in outputs)
-    cubes = [path for path in paths if holds_cube(path) and not path.stem.endswith(endings)]
+    """Those of the paths that are cubes by their names; none that was written with these `outputs`."""
+    cubes = [path for path in paths if holds_cube(path) and not _was_written(path, outputs)]
     stems = {path.stem for path in cubes}
     return [path for path in cubes if not is_truth(path, stems)]
+
+
+def _was_written(path: Path, outputs: Sequence[str]) -> bool:
+    """Whether a file is a raster that ends as an output does, or `.npz` that holds outputs and nothing else."""
+    if path.stem.endswith(tuple(f"_{name}" for name in outputs)):
+        return True
+    if not outputs or path.suffix.lower() != ".npz":
+        return False
+    try:
+        found = set(array_names(path)) - {RESAMPLED}
+    except (DataError, OSError):
+        return False
+    return bool(found) and found <= set(outputs)
 
 
 def refuse_doubles(outputs: Sequence[tuple[Input, Path]]) -> None:

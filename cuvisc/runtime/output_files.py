@@ -18,9 +18,8 @@ from cuvisc.runtime.data.writers.geotiff import GeoTiffWriter
 from cuvisc.runtime.data.writers.npz import NpzWriter
 from cuvisc.runtime.data.writers.plane import Plane
 from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.inputs import RESAMPLED
 from cuvisc.schema.errors import SpecError
-
-_RESAMPLED = "resampled_wavelengths"
 
 
 class RasterWriter(Protocol):
@@ -91,8 +90,8 @@ class OutputFiles:
             return
         if isinstance(self._source, Resampled):
             centers = np.asarray(self._source.facts.wavelengths)
-            self._npz.append(_RESAMPLED, centers)
-            self.shapes[_RESAMPLED] = centers.shape
+            self._npz.append(RESAMPLED, centers)
+            self.shapes[RESAMPLED] = centers.shape
         self._npz.save(next(iter(self._files.values()))[0], self.shapes)
 
     def __enter__(self) -> Self:

@@ -29,6 +29,8 @@ from format_files import (
 )
 from small_artifacts import THRESHOLD, SmallArtifact, write_artifact
 
+from cuvisc.runtime.inputs import find_inputs
+
 Cuvisc = Callable[..., cli_runs.Run]
 TOLERANCE = {"rtol": 2e-5, "atol": 1e-6}
 
@@ -206,6 +208,25 @@ def test_what_was_predicted_before_is_no_input(cuvisc: Cuvisc, small: SmallArtif
             "scenes/a.tif -> scenes/a_rx.scores.tif, scenes/a_decider.decisions.tif",
             "1 predicted, 0 skipped, 0 failed",
         ]
+
+
+def test_arrays_that_were_predicted_before_are_no_input(cuvisc: Cuvisc, small: SmallArtifact) -> None:
+    """Nor is `.npz` that holds nothing but outputs; what has other arrays is a cube, as is what cannot be read."""
+    Path("scenes").mkdir()
+    write_tiff(Path("scenes/a.tif"), cube_of())
+    for _ in range(2):
+        found = cuvisc("predict", "artifact", "scenes", "-o", "scenes", "--format", "npz", "--force")
+        assert (found.code, found.err) == (0, "")
+        assert found.out.splitlines() == [
+            "scenes/a.tif -> scenes/a.npz",
+            "1 predicted, 0 skipped, 0 failed",
+        ]
+    with np.load("scenes/a.npz") as written:
+        outputs = dict(written)
+    np.savez("scenes/b.npz", cube=cube_of(), **outputs)
+    Path("scenes/c.npz").write_bytes(b"PK")
+    cubes = find_inputs(["scenes"], outputs=("rx.scores", "decider.decisions")).cubes
+    assert [cube.path.name for cube in cubes] == ["a.tif", "b.npz", "c.npz"]
 
 
 def test_folders_and_patterns_give_a_file_a_cube_in_its_own_format(

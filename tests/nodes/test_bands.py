@@ -81,8 +81,10 @@ def test_selection(params: dict[str, Any], kept: list[int]) -> None:
         (
             {"bad": "drop"},
             Spectrum(CENTERS),
-            "`bad: drop`, but the data does not say which bands are bad; leave it out, "
-            "and name those to keep as `indices` or `ranges`",
+            (
+                "`bad: drop`, but the data does not say which bands are bad; leave it out, "
+                "and name those to keep as `indices` or `ranges`"
+            ),
         ),
         ({"indices": [3], "bad": "drop"}, Spectrum(CENTERS, good=GOOD), "no band is left"),
     ],

@@ -42,7 +42,7 @@ function behind(element) {
 const found = [];
 for (const element of document.querySelectorAll(".cuvisc *")) {
   const own = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
-  if (!own || element.closest("style, title, defs")) continue;
+  if (!own || element.closest("style, title, desc, defs")) continue;
   const style = getComputedStyle(element), under = behind(element);
   const color = seen(element instanceof SVGElement ? style.fill : style.color, under);
   found.push({text: element.textContent.trim().slice(0, 60), color, under, size: parseFloat(style.fontSize)});
