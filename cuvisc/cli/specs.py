@@ -11,6 +11,7 @@ from cuvisc.schema.errors import SpecError
 if TYPE_CHECKING:
     from cuvisc.compiler.graph import TypedGraph
     from cuvisc.compiler.sizes import Size
+    from cuvisc.language.spectrum import Spectrum
     from cuvisc.schema.diagnostics import Diagnostics
     from cuvisc.schema.spec import Spec
 
@@ -50,7 +51,9 @@ def check_file(path: Path, overrides: Sequence[str] = ()) -> tuple[TypedGraph | 
         return None, diagnostics
     from cuvisc.compiler.check import check_graph
 
-    graph = check_graph(spec, load(), diagnostics, channels=_bands(spec, diagnostics))
+    graph = check_graph(
+        spec, load(), diagnostics, channels=_bands(spec, diagnostics), spectrum=_spectrum(spec)
+    )
     return (None if diagnostics.has_errors else graph), diagnostics
 
 
@@ -64,6 +67,18 @@ def _bands(spec: Spec, diagnostics: Diagnostics) -> Size | None:
     from cuvisc.runtime.data.first_bands import look_at_bands
 
     return look_at_bands(spec, load(), diagnostics)
+
+
+def _spectrum(spec: Spec) -> Spectrum | None:
+    """What the header of the first file says of its bands, where a node asks."""
+    from cuvisc.compiler.bands import asks_for_spectrum, bands_are_in_files
+    from cuvisc.schema.catalogue import load
+
+    if not bands_are_in_files(spec, load()) or not asks_for_spectrum(spec, load()):
+        return None
+    from cuvisc.runtime.data.first_bands import look_at_spectrum
+
+    return look_at_spectrum(spec, load())
 
 
 def compile_file(path: Path, overrides: Sequence[str] = ()) -> tuple[TypedGraph, Diagnostics]:

@@ -24,6 +24,12 @@ def bands_are_in_files(spec: Spec, catalogue: Catalogue) -> bool:
     return use is not None and isinstance(use.fact("channels"), Mapping)
 
 
+def asks_for_spectrum(spec: Spec, catalogue: Catalogue) -> bool:
+    """Whether some node asks what the bands are."""
+    entries = (catalogue.entry("node", node.type) for node in spec.nodes)
+    return any(entry is not None and entry.get("reads_spectrum", False) for entry in entries)
+
+
 def declared_bands(spec: Spec, catalogue: Catalogue) -> Size | None:
     """The number of bands that the data module declares; None where that depends on its files."""
     use = data_use(spec, catalogue)

@@ -18,6 +18,7 @@ from cuvisc.compiler.references import References
 from cuvisc.compiler.remarks import check_targets, check_use
 from cuvisc.compiler.sizes import Size
 from cuvisc.compiler.wiring import wire
+from cuvisc.language.spectrum import Spectrum
 from cuvisc.schema.catalogue import Catalogue
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.spec import Spec
@@ -30,27 +31,34 @@ def check_graph(
     diagnostics: Diagnostics,
     *,
     channels: Size | None = None,
+    spectrum: Spectrum | None = None,
     targets: Iterable[str] = (),
 ) -> TypedGraph | None:
     """The graph that a spec means, None when it means none; findings are added to `diagnostics`.
 
     Of a spec with doubtful entries (`read_spec`) everything else is checked, and there is no graph.
-    `channels` is the number of bands as the data has it; without it, as the data module declares it. What a target
+    `channels` is the number of bands as the data has it; without it, as the data module declares it. `spectrum` is what
+    the data says of them, None where that is not known. What a target
     in `targets` cannot express is an error; what another target cannot express is a warning.
     """
     own = Diagnostics(diagnostics.sources)
-    graph = _check(spec, catalogue, own, channels, targets)
+    graph = _check(spec, catalogue, own, channels, spectrum, targets)
     for finding in own:
         diagnostics.add(finding)
     return None if own.has_errors else graph
 
 
 def _check(
-    spec: Spec, catalogue: Catalogue, diagnostics: Diagnostics, channels: Size | None, targets: Iterable[str]
+    spec: Spec,
+    catalogue: Catalogue,
+    diagnostics: Diagnostics,
+    channels: Size | None,
+    spectrum: Spectrum | None,
+    targets: Iterable[str],
 ) -> TypedGraph | None:
     references = References(spec, catalogue, diagnostics)
     wiring = wire(references)
-    inference = Inference(references, wiring, channels or declared_bands(spec, catalogue))
+    inference = Inference(references, wiring, channels or declared_bands(spec, catalogue), spectrum)
     inference.run()
     leaves = tuple(attach_leaves(inference))
     if diagnostics.has_errors or spec.doubtful:

@@ -13,18 +13,27 @@ from cuvisc.compiler.graph import INPUT, TypedNode, TypedPort, ValueRef
 from cuvisc.compiler.ports import Known, PortCheck
 from cuvisc.compiler.references import References
 from cuvisc.compiler.sizes import IMAGE_DIMS, Origin, Size, Sizes, Value, size_of
+from cuvisc.compiler.spectra import Spectra
 from cuvisc.compiler.wiring import Wiring
+from cuvisc.language.spectrum import Spectrum
 from cuvisc.schema.spec import NodeSpec
 
 
 class Inference:
     """What is known of every value of a graph; `run` finds it out."""
 
-    def __init__(self, references: References, wiring: Wiring, channels: Size | None = None) -> None:
+    def __init__(
+        self,
+        references: References,
+        wiring: Wiring,
+        channels: Size | None = None,
+        spectrum: Spectrum | None = None,
+    ) -> None:
         self.references = references
         self.wiring = wiring
         self.sizes = Sizes()
         self.values: dict[ValueRef, Value] = {INPUT: self._input(channels)}
+        self.spectra = Spectra(references.spec, spectrum, self.sizes, references.diagnostics)
         self.known = Known(references, self.sizes, self.values)
         self.uses: dict[str, Use] = {}
         self._inputs: dict[str, dict[str, Value]] = {}
@@ -66,7 +75,9 @@ class Inference:
             f"{said.origin.name} {'is' if 'channels' in said.origin.name else 'names'} {said.value}, "
             f"but the data has {data.value} bands",
             said.origin.span,
-            label=f"write {data.value}, or leave it out",
+            label=f"write {data.value}, or leave it out"
+            if "channels" in said.origin.name
+            else "one centre for every band, or leave it out",
             notes=notes,
         )
 
@@ -89,6 +100,9 @@ class Inference:
     def _give(self, node: NodeSpec, use: Use, inputs: dict[str, Value]) -> None:
         self.uses[node.id] = use
         self._inputs[node.id] = inputs
+        for port, value in list(inputs.items())[:1]:
+            parents = (link.value for link in self.wiring.links[node.id][port])
+            self.spectra.give(node.id, use, parents, value)
         for symbol in use.symbols():
             unknown = self.sizes.find(use.size(symbol))
             if isinstance(unknown.value, str) and ":" in unknown.value:

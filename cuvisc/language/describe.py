@@ -137,6 +137,8 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             else None,
             "compared": _compared(cls.compared),
             "reads_spectrum": cls.reads_spectrum,
+            "selects": cls.selects,
+            "recentres": cls.recentres,
             "targets": dict(cls.targets),
         }
     if issubclass(cls, LeafNode):

@@ -42,6 +42,8 @@ class Node(Declared, nn.Module):
                     two more items say where it holds: ``("k", "<", 1, "apply_sigmoid", True)``;
     ``compared``    parameters that are compared with the input as it is, with the units of input for which they are;
     ``reads_spectrum``  whether it asks what the bands of its input are: ``self.spectrum``, there from ``bind`` on;
+    ``selects``     the size of its output, which keeps the bands that a ``Selection`` of its parameters means;
+    ``recentres``   the parameter that holds the centres of its output's bands, for which it needs those of its input;
     ``marks``       the output that says which pixels hold a measurement: others take no part in what phase 2 learns;
     ``targets``     export targets the node cannot be expressed in, with the reason.
     """
@@ -54,6 +56,8 @@ class Node(Declared, nn.Module):
     constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
     compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
     reads_spectrum: ClassVar[bool] = False
+    selects: ClassVar[str | None] = None
+    recentres: ClassVar[str | None] = None
     marks: ClassVar[str | None] = None
     targets: ClassVar[Mapping[str, str]] = {}
 

@@ -8,6 +8,7 @@ import numpy as np
 from cuvisc.language import ops
 from cuvisc.language.declare import In, Out, Param, State
 from cuvisc.language.node import FitError, Fitted, Node
+from cuvisc.language.selection import Selection, SelectionError, known_centers
 from cuvisc.language.spectrum import Spectrum, neighbour_distances
 from cuvisc.language.statistics import Result
 
@@ -34,6 +35,7 @@ class BandSelector(Node):
     kept = State("int64[K]", "numbers of the bands that are kept, ascending")
     mapping = "affine"
     reads_spectrum = True
+    selects = "K"
 
     def bind(self, dims: Mapping[str, int]) -> None:
         bands = dims["C"]
@@ -79,6 +81,7 @@ class SpectralResampler(Node):
     weights = State("float64[C,centers]", "what every band of the cube adds to every centre")
     mapping = "affine"
     reads_spectrum = True
+    recentres = "centers"
 
     def bind(self, dims: Mapping[str, int]) -> None:
         super().bind({**dims, "centers": len(self.centers)})
@@ -121,64 +124,20 @@ class SpectralResampler(Node):
         return ops.affine(cube, self.weights)
 
 
-def _wavelengths(node: Node, bands: int) -> tuple[float, ...]:
-    """Centres of the bands that a node reads; raises :class:`FitError` where nobody says them."""
-    known = None if node.spectrum is None else node.spectrum.wavelengths
-    if known is None:
-        raise FitError(
-            f"nothing says the wavelengths of the {bands} bands it reads: "
-            "give the data some, or write them in `graph.input.wavelengths`"
-        )
-    return known
-
-
 def _chosen(node: BandSelector, bands: int) -> list[int]:
     """Numbers of the bands that the parameters mean, ascending; raises :class:`FitError`."""
-    named = [node.wavelengths, node.ranges, node.indices]
-    kept = set(range(bands)) if all(one is None for one in named) else set()
-    if node.indices is not None:
-        outside = [index for index in node.indices if not 0 <= index < bands]
-        if outside:
-            raise FitError(f"`indices` names band {outside[0]}, but it reads {bands}, numbered from 0")
-        kept.update(node.indices)
-    if node.wavelengths is not None:
-        kept.update(_nearest(_wavelengths(node, bands), node.wavelengths))
-    for low, high in node.ranges or ():
-        centers = _wavelengths(node, bands)
-        inside = [band for band, center in enumerate(centers) if low <= center <= high]
-        if not inside:
-            raise FitError(
-                f"no band lies between {low:g} and {high:g} nm; "
-                f"the {bands} bands are at {min(centers):g} to {max(centers):g} nm"
-            )
-        kept.update(inside)
-    if node.bad == "drop":
-        if node.spectrum is None or node.spectrum.good is None:
-            raise FitError(
-                "`bad: drop`, but the data does not say which bands are bad; leave it out, "
-                "and name those to keep as `indices` or `ranges`"
-            )
-        kept = {band for band in kept if node.spectrum.good[band]}
-    if not kept:
-        raise FitError("no band is left")
-    return sorted(kept)
+    try:
+        return Selection(**node.params()).of(bands, node.spectrum)
+    except SelectionError as error:
+        raise FitError(str(error)) from error
 
 
-def _nearest(centers: tuple[float, ...], wanted: list[float]) -> list[int]:
-    """The band of each wavelength, another one for each."""
-    distances, taken = neighbour_distances(centers), dict[int, float]()
-    for wavelength in wanted:
-        band = min(range(len(centers)), key=lambda one: abs(centers[one] - wavelength))
-        if abs(centers[band] - wavelength) > distances[band]:
-            raise FitError(
-                f"no band is near {wavelength:g} nm; the nearest is band {band} at {centers[band]:g} nm"
-            )
-        if band in taken:
-            raise FitError(
-                f"{taken[band]:g} and {wavelength:g} nm both mean band {band} at {centers[band]:g} nm; name one"
-            )
-        taken[band] = wavelength
-    return list(taken)
+def _wavelengths(node: Node, bands: int) -> tuple[float, ...]:
+    """Centres of the bands that a node reads; raises :class:`FitError` where nobody says them."""
+    try:
+        return known_centers(node.spectrum, bands)
+    except SelectionError as error:
+        raise FitError(str(error)) from error
 
 
 def _check_inside(known: Any, wanted: Any) -> None:

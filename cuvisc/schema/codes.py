@@ -235,8 +235,8 @@ CODES: Mapping[str, Code] = {
     "E501": Code("data not found", "The data that the spec names is not where it says."),
     "E502": Code(
         "data does not fit the graph",
-        "The data has another number of bands, or another dtype, than declared. `validate` knows the bands of a "
-        "data module that declares them, else from the header of the first file.",
+        "The data has another number of bands, or another dtype, than declared, or none where a node looks for some. "
+        "`validate` knows the bands of a data module that declares them, else from the header of the first file.",
         "graph: {input: {channels: 61}}   # and `datamodule: {type: IndianPines}`, which has 200",
     ),
     "W106": Code(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from format_files import cube_of, write_envi, write_h5, write_tiff
 
 from cuvisc.runtime.data.first_bands import first_file, look_at_bands
-from cuvisc.runtime.data.header_bands import bands_in_header
+from cuvisc.runtime.data.header_bands import bands_in_header, spectrum_in_header
 from cuvisc.runtime.data.opening import open_cube
 from cuvisc.schema.catalogue import load
 from cuvisc.schema.errors import DataError
@@ -131,3 +133,29 @@ def test_nothing_but_files_is_opened(tmp_path: Path) -> None:
 def test_patterns_through_many_folders_are_not_followed(tmp_path: Path) -> None:
     assert answer("/**/*.npz", tmp_path) == "None"
     assert answer("/*/*/*/*.npz", tmp_path) == "None"
+
+
+@pytest.mark.parametrize("name", ["a.hdr", "a.img", "a.npz", "a.tif"])
+def test_wavelengths_of_a_header_are_those_of_its_reader(name: str, tmp_path: Path) -> None:
+    path, centers = tmp_path / name, [0.4, 0.45, 0.5, 0.55, 0.6]
+    if name == "a.npz":
+        np.savez(path, cube=CUBE, wavelengths=np.multiply(centers, 1000))
+    elif name == "a.tif":
+        write_tiff(path, CUBE, {"wavelength": centers, "wavelength_units": ["um"] * 5})
+    else:
+        write_envi(path.with_suffix(".hdr"), CUBE, wavelength=centers, **{"wavelength units": "Micrometers"})
+    opened = open_cube(path)
+    opened.file.close()
+    assert opened.facts.wavelengths is not None
+    assert spectrum_in_header(path).wavelengths == opened.facts.wavelengths
+
+
+def test_the_header_of_envi_says_wavelengths_without_numpy(tmp_path: Path) -> None:
+    """What `cuvisc validate` reads of an ENVI scene costs no import."""
+    path = write_envi(tmp_path / "a.hdr", CUBE, wavelength=[400, 450, 500, 550, 600])
+    code = (
+        "import sys; from pathlib import Path; from cuvisc.runtime.data.header_bands import spectrum_in_header; "
+        f"print(spectrum_in_header(Path({str(path)!r})).wavelengths, 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(400.0, 450.0, 500.0, 550.0, 600.0) False\n"

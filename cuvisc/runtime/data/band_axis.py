@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from cuvisc.runtime.data.facts import Floats
+if TYPE_CHECKING:
+    from cuvisc.runtime.data.facts import Floats
 
 _NANOMETRES = {
     "nanometers": 1.0,

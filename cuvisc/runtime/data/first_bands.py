@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cuvisc.compiler.bands import data_use
 from cuvisc.compiler.declared import Use
 from cuvisc.compiler.sizes import Origin, Size
-from cuvisc.runtime.data.header_bands import ENVI_DATA, bands_in_header
+from cuvisc.language.spectrum import Spectrum
+from cuvisc.runtime.data.header_bands import ENVI_DATA, bands_in_header, spectrum_in_header
 from cuvisc.schema.catalogue import Catalogue
 from cuvisc.schema.diagnostics import Diagnostics, did_you_mean
 from cuvisc.schema.errors import DataError
 from cuvisc.schema.spec import Spec
 
+T = TypeVar("T")
 _MOST_ENTRIES = 10_000
 _RELATIVE = "paths are relative to the folder that the command is run in"
 _WILD = re.compile(r"[*?\[]")
@@ -42,6 +44,15 @@ def look_at_bands(spec: Spec, catalogue: Catalogue, diagnostics: Diagnostics) ->
     return _Look(spec, use, declared, diagnostics).bands()
 
 
+def look_at_spectrum(spec: Spec, catalogue: Catalogue) -> Spectrum | None:
+    """What the header of the first file says of its bands; None where that cannot be told, without a word."""
+    use = data_use(spec, catalogue)
+    declared = use.fact("channels") if use is not None else None
+    if use is None or not isinstance(declared, Mapping):
+        return None
+    return _Look(spec, use, declared, Diagnostics()).spectrum()
+
+
 class _Look:
     def __init__(self, spec: Spec, use: Use, declared: Mapping[str, Any], diagnostics: Diagnostics) -> None:
         self.spec, self.use, self.diagnostics = spec, use, diagnostics
@@ -51,6 +62,15 @@ class _Look:
         self.besides = [text.replace("{stem}", "*") for text in besides if isinstance(text, str)]
 
     def bands(self) -> Size | None:
+        count = self._of_header(bands_in_header)
+        if count is None:
+            return None
+        return Size(count, Origin(f"the first file of {self.name}", self.use.param_span(self.files)))
+
+    def spectrum(self) -> Spectrum | None:
+        return self._of_header(spectrum_in_header)
+
+    def _of_header(self, read: Callable[[Path, str | None], T]) -> T | None:
         named = self.use.params.get(self.files)
         pattern = named[0] if isinstance(named, (list, tuple)) and named else named
         folder, array = self.use.params.get(self.folder), self.use.params.get(self.array)
@@ -71,13 +91,12 @@ class _Look:
             if path is None:
                 self.warn(f"{self.name} finds no file: {self.written()}", self.similar(Path(folder, pattern)))
                 return None
-            count = bands_in_header(path, inside or (array if isinstance(array, str) else None))
+            return read(path, inside or (array if isinstance(array, str) else None))
         except (DataError, OSError, ValueError):
             self.warn(
                 f"the first file of {self.name} cannot be read as a cube", "`cuvisc inspect FILE` says why"
             )
             return None
-        return Size(count, Origin(f"the first file of {self.name}", self.use.param_span(self.files)))
 
     def warn(self, fact: str, help: str, about: str = "") -> None:
         self.diagnostics.warning("W501", fact, self.use.param_span(about or self.files), help=help)

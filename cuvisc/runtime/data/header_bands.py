@@ -12,7 +12,9 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from cuvisc.runtime.data.envi_fields import read_header, whole
+from cuvisc.language.spectrum import Spectrum
+from cuvisc.runtime.data.band_axis import BandFacts
+from cuvisc.runtime.data.envi_fields import items, read_header, text, whole
 from cuvisc.schema.errors import DataError
 
 ENVI_DATA = (".img", ".dat", ".raw", ".bin", ".bil", ".bip", ".bsq", "")
@@ -38,12 +40,34 @@ def bands_in_header(path: Path, array: str | None = None) -> int:
     return _last_of(opened.facts.shape, path)
 
 
+def spectrum_in_header(path: Path, array: str | None = None) -> Spectrum:
+    """What the file says of its bands; raises :class:`DataError`."""
+    suffix = path.suffix.lower()
+    if suffix == ".hdr" or suffix in ENVI_DATA:
+        header = read_header(_envi_header(path))
+        return Spectrum(
+            BandFacts(str(path), _envi(path)).nanometres(
+                items(header, "wavelength"), text(header, "wavelength units"), "wavelengths"
+            )
+        )
+    from cuvisc.runtime.data.opening import open_cube
+
+    opened = open_cube(path, array)
+    opened.file.close()
+    return Spectrum(opened.facts.wavelengths)
+
+
 def _envi(path: Path) -> int:
+    header = _envi_header(path)
+    return whole(read_header(header), "bands", header, 1)
+
+
+def _envi_header(path: Path) -> Path:
     beside = (path, path.with_name(f"{path.name}.hdr"), path.with_name(f"{path.stem}.hdr"))
     header = next((file for file in beside if file.suffix.lower() == ".hdr" and file.is_file()), None)
     if header is None:
         raise DataError(f"{path} has no ENVI header beside it")
-    return whole(read_header(header), "bands", header, 1)
+    return header
 
 
 def _numpy(stream: IO[bytes], path: Path) -> int:
