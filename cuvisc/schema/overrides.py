@@ -55,7 +55,12 @@ def parse_overrides(texts: Sequence[str], diagnostics: Diagnostics) -> list[Over
 def apply_overrides(
     tree: Marked, overrides: Sequence[Override], catalogue: Catalogue, diagnostics: Diagnostics
 ) -> Marked:
-    """The tree with every override applied in order; one that fits nothing is answered and left out."""
+    """The tree with every override applied in order; one that fits nothing is answered and left out.
+
+    What is no mapping has no keys to change: that it should be one is said where the spec is checked.
+    """
+    if not isinstance(tree.value, dict):
+        return tree
     for override in overrides:
         tree = _apply(tree, override, catalogue, diagnostics)
     return tree
@@ -174,9 +179,12 @@ def _unknown(tree: Marked, override: Override, catalogue: Catalogue, diagnostics
     shown = ".".join(str(key) for key in path)
     above = path[: depth - 1]
     parent = f"`{'.'.join(str(key) for key in above)}`" if above else "the spec"
+    holder = _find(tree, above)
+    if holder is not None and not isinstance(holder.value, (dict, list)):
+        diagnostics.error("E021", f"override `{shown}`: {parent} is no mapping", span)
+        return tree
     meant = closest(wrong, keys_at(catalogue, tree, above))
     help = f"did you mean `{meant}`?" if meant is not None else ""
-    holder = _find(tree, above)
     if not help and override.action == "change" and holder is not None and isinstance(holder.value, dict):
         help = f"+{shown}=… adds it"
     diagnostics.error("E021", f"override `{shown}`: {parent} has no `{wrong}`", span, help=help)

@@ -96,7 +96,7 @@ def test_numbers_are_text_where_the_language_wants_text() -> None:
 <override>:4:10: error[E021]: override `training.qq`: `training` has no `qq`
     4 | training.qq=1
       |          ^^ +training.qq=… adds it
-<override>:5:15: error[E021]: override `training.seed.deep`: `training.seed` has no `deep`
+<override>:5:15: error[E021]: override `training.seed.deep`: `training.seed` is no mapping
     5 | training.seed.deep=1
       |               ^^^^
 5 errors
@@ -191,3 +191,34 @@ def test_hostile_overrides_meet_a_limit(override: str) -> None:
 def test_the_number_of_overrides_has_a_limit() -> None:
     found = answer(SPEC, *["training.seed=1"] * 1001)
     assert found == "\nerror[E005]: there are more than 1000 overrides\n1 error\n"
+
+
+def test_what_is_no_mapping_has_no_keys_to_change() -> None:
+    assert (
+        answer("nodes: {rx: RXGlobal}", "nodes.rx.type=RXGlobal")
+        == """
+s.yaml:1:13: error[E103]: `nodes.rx` wants to be a mapping with a `type`, got text "RXGlobal"
+    1 | nodes: {rx: RXGlobal}
+      |             ^^^^^^^^ write {type: RXGlobal}
+<override>:1:10: error[E021]: override `nodes.rx.type`: `nodes.rx` is no mapping
+    1 | nodes.rx.type=RXGlobal
+      |          ^^^^
+2 errors
+"""
+    )
+    assert (
+        answer("text", "graph=null")
+        == """
+s.yaml:1:1: error[E103]: a spec wants to be a mapping of sections, got text "text"
+    1 | text
+      | ^^^^
+1 error
+"""
+    )
+    assert (
+        answer("# nothing", "graph=null")
+        == """
+error[E006]: `s.yaml` is empty. a spec has at least `nodes:`
+1 error
+"""
+    )
