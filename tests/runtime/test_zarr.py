@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,8 @@ from cuvisc.runtime.data.source import CubeSource
 from cuvisc.schema.errors import DataError
 
 zarr = pytest.importorskip("zarr", reason="the package zarr writes the stores")
+numcodecs = pytest.importorskip("numcodecs", reason="zarr compresses with it")
+google_crc32c = pytest.importorskip("google_crc32c", reason="zarr sums its shards up with it")
 
 
 def write(path: Path, arrays: dict[str, Any], version: int, chunks: Any = "auto", **attributes: Any) -> Path:
@@ -161,3 +167,84 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_cube(path)
     assert str(caught.value) == f"{path}: .zarray is a link to elsewhere, which is not followed"
+
+
+HUGE = 2**26
+_ZEROS = bytes(HUGE)
+BOMBS: dict[str, Any] = {
+    "zlib": numcodecs.Zlib(1),
+    "gzip": numcodecs.GZip(1),
+    "bz2": numcodecs.BZ2(1),
+    "lzma": numcodecs.LZMA(preset=0),
+    "zstd": numcodecs.Zstd(1),
+    "lz4": numcodecs.LZ4(),
+    "blosc": numcodecs.Blosc("zstd"),
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "codec"), [*((2, name) for name in BOMBS), *((3, name) for name in ("gzip", "zstd", "blosc"))]
+)
+def test_a_chunk_that_expands_beyond_its_array_is_refused(tmp_path: Path, version: int, codec: str) -> None:
+    """Without taking the memory: less than half of what the chunk would be."""
+    path = tmp_path / "s.zarr"
+    compressors = BOMBS[codec] if version == 2 else _of_version_3(codec)
+    cube = np.arange(64, dtype="u2").reshape(4, 4, 4)
+    zarr.create_array(path, data=cube, zarr_format=version, compressors=compressors)
+    np.testing.assert_array_equal(read_array(path), cube)
+    chunk = path / ("0.0.0" if version == 2 else "c/0/0/0")
+    chunk.write_bytes(BOMBS[codec].encode(_ZEROS))
+    code = (
+        "import resource, sys; from pathlib import Path; from cuvisc.runtime.data.opening import read_array\n"
+        "import zarr, cuvisc.runtime.data.zarr_bounds\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: read_array(Path(sys.argv[1]))\n"
+        "except Exception as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    message, taken = done.stdout.splitlines()
+    assert message == f"{path}: `` is damaged: a chunk expands beyond the size that is declared"
+    assert int(taken) * 1024 < HUGE / 2
+
+
+def _of_version_3(codec: str) -> Any:
+    return {"gzip": zarr.codecs.GzipCodec, "zstd": zarr.codecs.ZstdCodec, "blosc": zarr.codecs.BloscCodec}[
+        codec
+    ]()
+
+
+def test_a_chunk_in_a_shard_that_expands_beyond_its_array_is_refused(tmp_path: Path) -> None:
+    """The index leads to a chunk that is in the shard, and larger inside than it may be."""
+    path = tmp_path / "s.zarr"
+    array = zarr.create_array(
+        path,
+        shape=(4, 4, 4),
+        dtype="u2",
+        chunks=(4, 4, 4),
+        shards=(4, 4, 4),
+        compressors=zarr.codecs.ZstdCodec(),
+        fill_value=0,
+    )
+    array[:] = 7
+    assert (read_array(path) == 7).all()
+    bomb = bytes(BOMBS["zstd"].encode(_ZEROS))
+    index = struct.pack("<QQ", 0, len(bomb))
+    (path / "c/0/0/0").write_bytes(bomb + index + struct.pack("<I", google_crc32c.value(index)))
+    with pytest.raises(DataError) as caught:
+        read_array(path)
+    assert str(caught.value) == f"{path}: `` is damaged: a chunk expands beyond the size that is declared"
+
+
+def test_streams_that_do_not_say_their_size(tmp_path: Path) -> None:
+    """Several streams of gzip in one chunk are its content one after the other; half a stream is damage."""
+    path = tmp_path / "s.zarr"
+    cube = np.arange(64, dtype="u2").reshape(4, 4, 4)
+    zarr.create_array(path, data=cube, zarr_format=2, compressors=BOMBS["gzip"])
+    halves = cube.tobytes()[:50], cube.tobytes()[50:]
+    (path / "0.0.0").write_bytes(b"".join(map(gzip.compress, halves)))
+    np.testing.assert_array_equal(read_array(path), cube)
+    (path / "0.0.0").write_bytes(gzip.compress(cube.tobytes())[:-20])
+    with pytest.raises(DataError) as caught:
+        read_array(path)
+    assert str(caught.value) == f"{path}: `` is damaged: it is cut short"

@@ -120,10 +120,15 @@ class ZarrFile:
                 f"{self.name} has no array `{path}`; it holds {listed}{f'. {hint}' if hint else ''}"
             )
         self._check(place, metadata)
+        from cuvisc.runtime.data.zarr_bounds import bounded
+
         try:
             store, version = self._store or self._open_store(), metadata["zarr_format"]
             opened = self._zarr.open_array(store=store, path=place, mode="r", zarr_format=version)
             self._store = store
+            opened = self._zarr.Array(
+                self._zarr.AsyncArray(metadata=bounded(opened.metadata), store_path=opened.store_path)
+            )
         except _FAILURES as error:
             raise DataError(f"{self.name}: `{place}` is damaged: {_fact(error)}") from error
         return ZarrArray(self, place, opened, axes)
