@@ -248,3 +248,13 @@ def test_streams_that_do_not_say_their_size(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_array(path)
     assert str(caught.value) == f"{path}: `` is damaged: it is cut short"
+
+
+def test_a_member_of_a_zip_file_that_is_no_chunk_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.zip", {"cube": np.ones((4, 4, 4), "u2")}, 2)
+    assert (read_array(path, "cube") == 1).all()
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("cube/0.0.1", _ZEROS)
+    with pytest.raises(DataError) as caught:
+        open_cube(path, "cube")
+    assert str(caught.value) == f"{path}: `cube` is damaged: cube/0.0.1 holds {HUGE} bytes, a chunk has 128"

@@ -158,6 +158,19 @@ class ZarrFile:
         size = math.prod(chunks) * dtype.itemsize
         if size > _LARGEST_CHUNK:
             raise DataError(f"{self.name}: `{place}` is damaged: it declares chunks of {size} bytes")
+        self._check_members(place, size)
+
+    def _check_members(self, place: str, size: int) -> None:
+        """Raise :class:`DataError` for a member of a zip file that expands to more than a chunk of this size can be."""
+        from cuvisc.runtime.data.zarr_bounds import limit_of
+
+        prefix = f"{place}/" if place else ""
+        for member in self._zip.infolist() if self._zip is not None else ():
+            if member.filename.startswith(prefix) and member.file_size > limit_of(size):
+                raise DataError(
+                    f"{self.name}: `{place}` is damaged: {member.filename} holds {member.file_size} bytes, "
+                    f"a chunk has {size}"
+                )
 
     def _metadata(self, place: str) -> Mapping[str, Any] | None:
         """What is said of an array, the attributes of version 2 put where version 3 has them; None for a group."""
