@@ -76,6 +76,7 @@ class Spectra:
             "E502",
             f"`{use.owner}` ({use.name}): {fact}",
             use.param_span(_named(use.given)),
+            label="the bands it looks for; `cuvisc inspect FILE` shows those there are",
             notes=((span, f"its {bands.value} comes from {bands.origin.name}"),)
             if bands.origin is not None and span is not None
             else (),
