@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
         inputs: Annotated[
             list[str],
             typer.Argument(
-                help="Cubes: files (ENVI, GeoTIFF, HDF5, NetCDF 4, MAT, .npy, .npz; FILE::NAME names an array), "
+                help="Cubes: files (ENVI, GeoTIFF, HDF5, NetCDF 4, MAT, Zarr, .npy, .npz; FILE::NAME names an array), "
                 "folders, patterns.",
                 metavar="INPUT...",
             ),

@@ -112,7 +112,7 @@ class OutputFiles:
             raise SpecError(f"`{name}` is {self._facts[name].type}, which is no raster; write .npz instead")
         if name not in self._planes:
             assert self._writer_type is not None
-            plane = Plane.of(self._facts[name], value[0], self._notes)
+            plane = Plane.of(self._facts[name], value[0], self._notes, self._source.facts.nodata)
             size = (self._source.shape[1], self._source.shape[2])
             self._planes[name] = plane, self._writer_type(self._files[name], size, plane, self._source.facts)
         plane, writer = self._planes[name]

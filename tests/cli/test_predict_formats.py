@@ -149,13 +149,29 @@ def test_pixels_without_data_stay_without_and_are_counted(cuvisc: Cuvisc, small:
     counted = (summary["nodata_pixels"], summary["partly_nodata_pixels"], summary["non_finite_pixels"])
     assert counted == (2, 1, 0)
     with rasterio.open("out_rx.scores.tif") as file:
-        np.testing.assert_array_equal(np.isnan(file.read(1)), hole)
+        assert file.nodata == -9999
+        np.testing.assert_array_equal(file.read(1) == -9999, hole)
+        np.testing.assert_array_equal(file.read_masks(1) == 0, hole)
     with rasterio.open("out_decider.decisions.tif") as file:
         np.testing.assert_array_equal(file.read(1) == 255, hole)
     assert cuvisc("predict", "artifact", "scene.tif", "-o", "out.npz").code == 0
     with np.load("out.npz") as file:
         np.testing.assert_array_equal(np.isnan(file["rx.scores"][..., 0]), hole)
         assert not file["decider.decisions"][hole].any()
+
+
+@pytest.mark.parametrize("nodata", [0, 0.1, None])
+def test_what_a_score_may_be_does_not_stand_for_none(
+    cuvisc: Cuvisc, small: SmallArtifact, nodata: float | None
+) -> None:
+    """0 is a score, and 0.1 is none that float32 holds."""
+    cube = cube_of(dtype="f8")
+    cube[2, 3] = nodata if nodata is not None else np.nan
+    write_tiff(Path("scene.tif"), cube, nodata=nodata)
+    assert cuvisc("predict", "artifact", "scene.tif", "-o", "out.tif").code == 0
+    with rasterio.open("out_rx.scores.tif") as file:
+        assert math.isnan(file.nodata)
+        assert np.argwhere(np.isnan(file.read(1))).tolist() == [[2, 3]]
 
 
 def test_pixels_that_are_not_finite_have_no_class_in_a_raster(cuvisc: Cuvisc, small: SmallArtifact) -> None:

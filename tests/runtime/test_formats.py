@@ -124,7 +124,7 @@ def test_written_rasters_are_read_by_spectral_python_and_rasterio(
     facts = CubeFacts(
         "npy", (*shape[:2], 9), np.dtype("u2"), georeference=Georeference(CRS, tuple(TRANSFORM)[:6])
     )
-    plane = Plane.of(OutputFacts("a.b", parse_type("float32[B,H,W,K]"), unit), values, {})
+    plane = Plane.of(OutputFacts("a.b", parse_type("float32[B,H,W,K]"), unit), values, {}, None)
     paths = (folder / "a.img", folder / "a.hdr") if form == "envi" else (folder / "a.tif",)
     paths[0].touch()
     writer = (EnviWriter if form == "envi" else GeoTiffWriter)(paths, shape[:2], plane, facts)

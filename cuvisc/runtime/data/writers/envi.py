@@ -92,7 +92,7 @@ class EnviWriter:
             "data type": TYPE_CODES[np.dtype(plane.dtype)],
             "interleave": "bip" if several else "bsq",
             "byte order": 0,
-            "data ignore value": "NaN" if math.isnan(plane.nodata) else f"{plane.nodata:g}",
+            "data ignore value": "NaN" if math.isnan(plane.nodata) else f"{plane.nodata:.9g}",
             "band names": [
                 f"{plane.name} {band + 1}" if several else plane.name for band in range(plane.bands)
             ],

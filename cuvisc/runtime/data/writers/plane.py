@@ -1,10 +1,12 @@
 """One output of a graph as a raster: the numbers it is written as, and what they mean. NumPy only, never torch.
 
-Scores are float32 with NaN where there are none; decisions are class ids in uint8 with 255 where there are none.
+Scores are float32, and where there are none the number that the input has for none, or NaN; decisions are class ids
+in uint8 with 255 where there are none.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,11 +47,13 @@ class Plane:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, output: OutputFacts, values: NDArray[Any], notes: Mapping[str, str]) -> Plane:
-        """How to write an output, from its first values [rows,columns,bands]."""
+    def of(
+        cls, output: OutputFacts, values: NDArray[Any], notes: Mapping[str, str], nodata: float | None
+    ) -> Plane:
+        """How to write an output, from its first values [rows,columns,bands]; `nodata` is the input's."""
         bands = values.shape[-1]
         if values.dtype.kind == "f":
-            return cls(output.name, output.unit, np.dtype("f4"), bands, float("nan"), None, notes)
+            return cls(output.name, output.unit, np.dtype("f4"), bands, _no_score(nodata), None, notes)
         classes = ["normal", "anomaly"] if values.dtype.kind == "b" else []
         return cls(output.name, output.unit, np.dtype("u1"), bands, NO_DECISION, classes, notes)
 
@@ -73,3 +77,9 @@ class Plane:
     def colors(self) -> list[tuple[int, int, int]]:
         """A colour for every class."""
         return [_COLORS[number % len(_COLORS)] for number in range(len(self.classes or ()))]
+
+
+def _no_score(nodata: float | None) -> float:
+    """The input's number for none; NaN where it has none, where float32 rounds it, and for 0, which is a score."""
+    exact = nodata is not None and nodata != 0 and abs(nodata) <= np.finfo("f4").max
+    return nodata if exact and float(np.float32(nodata)) == nodata else math.nan
