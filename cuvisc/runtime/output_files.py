@@ -19,6 +19,7 @@ from cuvisc.runtime.data.writers.npz import NpzWriter
 from cuvisc.runtime.data.writers.plane import Plane
 from cuvisc.runtime.inference import Predictor
 from cuvisc.runtime.inputs import RESAMPLED
+from cuvisc.runtime.quick_look import QuickLook
 from cuvisc.schema.errors import SpecError
 
 
@@ -56,7 +57,7 @@ class OutputFiles:
         self._files, self._source, self._predictor, self._notes = files, source, predictor, notes
         self._writer_type = WRITERS.get(form)
         self._facts = {output.name: output for output in predictor.manifest.outputs}
-        self._planes: dict[str, tuple[Plane, RasterWriter]] = {}
+        self._planes: dict[str, tuple[Plane, RasterWriter, QuickLook]] = {}
         self._npz = NpzWriter(next(iter(files.values()))[0].parent) if self._writer_type is None else None
         self.shapes: dict[str, tuple[int, ...]] = {}
         if self._writer_type is not None and source.shape[0] > 1:
@@ -85,8 +86,9 @@ class OutputFiles:
     def save(self) -> None:
         """Finish all files."""
         if self._npz is None:
-            for _, writer in self._planes.values():
+            for _, writer, picture in self._planes.values():
                 writer.save()
+                picture.save()
             return
         if isinstance(self._source, Resampled):
             centers = np.asarray(self._source.facts.wavelengths)
@@ -102,7 +104,7 @@ class OutputFiles:
     ) -> None:
         if self._npz is not None:
             self._npz.close()
-        for _, writer in self._planes.values():
+        for _, writer, _ in self._planes.values():
             writer.close()
 
     def _put_raster(
@@ -114,9 +116,12 @@ class OutputFiles:
             assert self._writer_type is not None
             plane = Plane.of(self._facts[name], value[0], self._notes, self._source.facts.nodata)
             size = (self._source.shape[1], self._source.shape[2])
-            self._planes[name] = plane, self._writer_type(self._files[name], size, plane, self._source.facts)
-        plane, writer = self._planes[name]
+            picture, *own = self._files[name]
+            writer = self._writer_type(tuple(own), size, plane, self._source.facts)
+            self._planes[name] = plane, writer, QuickLook(picture, size, plane)
+        plane, writer, look = self._planes[name]
         writer.put(block, plane.encode(value[0], without))
+        look.put(block, value[0], without)
 
 
 def _emptied(values: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:

@@ -72,7 +72,10 @@ def test_a_geotiff_gives_geotiffs_with_its_place(cuvisc: Cuvisc, small: SmallArt
         np.testing.assert_array_equal(file.read(1), scores >= THRESHOLD)
         assert file.tags(1)["class_names"] == "normal, anomaly"
         assert (file.colormap(1)[0], file.colormap(1)[1]) == ((224, 224, 224, 255), (213, 94, 0, 255))
-    assert sorted(p.name for p in Path().glob("out*")) == ["out_decider.decisions.tif", "out_rx.scores.tif"]
+    written = [
+        f"out_{name}.{suffix}" for name in ("decider.decisions", "rx.scores") for suffix in ("png", "tif")
+    ]
+    assert sorted(p.name for p in Path().glob("out*")) == written
 
 
 def test_one_output_has_the_name_that_was_given(cuvisc: Cuvisc, tmp_path: Path) -> None:
@@ -190,14 +193,14 @@ def test_tiles_and_strips_give_the_same_prediction(
     monkeypatch.setattr("cuvisc.runtime.data.raster_file.WINDOW_BYTES", 16 * 16 * 5 * 2 * 2)
     cube = cube_of((50, 70, 5))
     write_tiff(Path("scene.tif"), cube, compress="deflate", **profile)
-    for name in ("out.tif", "out.npz", "out.hdr"):
+    for name in ("out.tif", "out.npz", "envi.hdr"):
         assert cuvisc("predict", "artifact", "scene.tif", "-o", name).code == 0
     expected = small.scores(cube)
     with rasterio.open("out_rx.scores.tif") as file:
         np.testing.assert_allclose(file.read(1), expected[..., 0], **TOLERANCE)
     with np.load("out.npz") as file:
         np.testing.assert_allclose(file["rx.scores"], expected, **TOLERANCE)
-    np.testing.assert_allclose(read_envi("out_rx.scores.hdr")[0], expected, **TOLERANCE)
+    np.testing.assert_allclose(read_envi("envi_rx.scores.hdr")[0], expected, **TOLERANCE)
 
 
 def test_other_formats_are_written_as_the_output_is_named(cuvisc: Cuvisc, small: SmallArtifact) -> None:

@@ -1,7 +1,8 @@
 """Where outputs go: an output path and the names of the outputs to a format and its files. Pure Python.
 
 `.npz` holds all outputs in one file. A raster format has one file an output: `OUT.tif` itself where there is one,
-else `OUT_rx.scores.tif`, `OUT_decider.decisions.tif`. ENVI is a pair, `OUT.hdr` beside `OUT.img`.
+else `OUT_rx.scores.tif`, `OUT_decider.decisions.tif`. ENVI is a pair, `OUT.hdr` beside `OUT.img`. A picture of each,
+`OUT.png`, stands beside it.
 """
 
 from __future__ import annotations
@@ -36,15 +37,16 @@ def name_in_folder(folder: Path, source: Path, kind: str, wanted: str | None) ->
 
 
 def files_of(output: Path, names: Sequence[str]) -> dict[str, tuple[Path, ...]]:
-    """The files of every output by name; ENVI has data and header, in that order."""
+    """The files of every output by name; of a raster its picture, and then its own: of ENVI data and header."""
     form = format_of(output)
     if form == "npz":
         return dict.fromkeys(names, (output,))
     if form == "envi":
         data = output.with_suffix(".img") if output.suffix.lower() == ".hdr" else output
-        bases: tuple[Path, ...] = (data, output.with_suffix(".hdr"))
+        own: tuple[Path, ...] = (data, output.with_suffix(".hdr"))
     else:
-        bases = (output,)
+        own = (output,)
+    bases = (output.with_suffix(".png"), *own)
     if len(names) == 1:
         return {names[0]: bases}
     return {
