@@ -1,7 +1,8 @@
-"""HDF5: one dataset of a file, named as in `FILE.h5::/path`, or NEON's, or the only cube. Never torch."""
+"""HDF5: one dataset of a file, named as in `FILE.h5::/path`, or NEON's or PRISMA's, or the only cube. Never torch."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,7 @@ from cuvisc.schema.errors import DataError
 
 SUFFIXES = (".h5", ".hdf5", ".he5")
 _NEON = ("Reflectance_Data", "Radiance_Data")
+_PRISMA = {"VNIR_Cube": "Vnir", "SWIR_Cube": "Swir"}
 _CENTERS = ("wavelengths", "wavelength", "Wavelength", "Wavelengths")
 _UNITS = ("Units", "units", "unit", "Unit", "wavelength_units")
 _NODATA = ("Data_Ignore_Value", "_FillValue", "data_ignore_value", "nodata")
@@ -29,6 +31,10 @@ def open_cube(path: Path, key: str | None) -> Opened:
         metadata = f"{dataset.strip('/').rpartition('/')[0]}/Metadata"
         if file.member(f"{metadata}/Spectral_Data") is not None:
             return _neon(file, dataset, metadata)
+        product = file.attributes(file.root)
+        sensor = _PRISMA.get(dataset.rpartition("/")[2])
+        if f"List_Cw_{sensor}" in product:
+            return _prisma(file, dataset, product, f"{sensor}")
         return open_plain(file, dataset, "hdf5")
     except DataError:
         file.close()
@@ -74,6 +80,27 @@ def _neon(file: H5File, dataset: str, metadata: str) -> Opened:
     }
     header = {name: value for name, value in texts.items() if value}
     return describe(file, array, "hdf5", dataset, known, centers, widths, _place(header), header)
+
+
+def _prisma(file: H5File, dataset: str, product: dict[str, Any], sensor: str) -> Opened:
+    """The layout of PRISMA's products: lines, bands, samples; a band without a centre holds nothing.
+
+    Counts are scaled from 0-65535 to the product's range; the scale is known where that begins at 0.
+    """
+    array = file.array(dataset, (0, 2, 1)) if len(file.shape(dataset)) == 3 else file.array(dataset)
+    known = BandFacts(file.name, array.shape[-1])
+    centers = known.nanometres(product[f"List_Cw_{sensor}"], "nm", "wavelengths")
+    widths = known.nanometres(product.get(f"List_Fwhm_{sensor}"), "nm", "fwhm") if centers else None
+    opened = describe(file, array, "hdf5", dataset, known, centers, widths, None, {})
+    low, high = (one_number(product.get(f"L2Scale{sensor}{end}")) for end in ("Min", "Max"))
+    return Opened(
+        replace(
+            opened.facts,
+            good_bands=tuple(center > 0 for center in centers) if centers else None,
+            scale=65535 / high if low == 0 and high else None,
+        ),
+        opened.file,
+    )
 
 
 def _place(header: dict[str, str]) -> Georeference | None:
