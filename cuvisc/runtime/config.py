@@ -257,7 +257,8 @@ class TrainingConfig(Section):
     )
     cache: str = Param(
         "auto",
-        "keep what frozen nodes make of every image; auto: in a quarter of free memory, on a CPU; memory: all of it",
+        "keep what frozen nodes make of every image; memory: all of it; auto: in a quarter of free memory, on a CPU, "
+        "where they do more than a gain a band",
         choices=("auto", "off", "memory"),
     )
     fit_fraction: float = Param(

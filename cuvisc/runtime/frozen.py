@@ -117,11 +117,20 @@ class FrozenValues:
         self._bytes = 0
 
 
-def memory_limit(choice: str, device: torch.device) -> int | None:
-    """How many bytes may be kept: `auto` takes a quarter of what is free on a CPU, and nothing of a GPU."""
-    if choice == "off" or (choice == "auto" and device.type != "cpu"):
+def memory_limit(choice: str, device: torch.device, worthwhile: bool = True) -> int | None:
+    """How many bytes may be kept: `auto` takes a quarter of what is free on a CPU, and nothing of a GPU.
+
+    Where keeping is not `worthwhile`, `auto` takes nothing.
+    """
+    if choice == "off" or (choice == "auto" and (device.type != "cpu" or not worthwhile)):
         return 0
     return None if choice == "memory" else _free_memory() // _SHARE
+
+
+def is_worthwhile(module: CompiledGraph, trained: Collection[str]) -> bool:
+    """Whether frozen nodes do more than a gain a band, which takes no longer than to recognise an image."""
+    steady = _steady_nodes(module, trained)
+    return any(node.id in steady and node.mapping != "diagonal" for node in module.graph.nodes)
 
 
 def _steady_nodes(module: CompiledGraph, trained: Collection[str]) -> frozenset[str]:

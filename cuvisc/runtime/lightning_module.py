@@ -25,7 +25,7 @@ from cuvisc.runtime.attached import Attached, of_kind
 from cuvisc.runtime.compiling import compiled_nodes
 from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
-from cuvisc.runtime.frozen import FrozenValues, memory_limit
+from cuvisc.runtime.frozen import FrozenValues, is_worthwhile, memory_limit
 from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.missing import emptied, mark, marked_pixels, marks_of
 from cuvisc.runtime.optimizers import make_optimizer, make_scheduler
@@ -100,7 +100,9 @@ class CuvisLightningModule(LightningModule):
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def on_fit_start(self) -> None:
-        frozen = FrozenValues(self.compiled, self.trained, memory_limit(self.config.cache, self.device))
+        worthwhile = is_worthwhile(self.compiled, self.trained)
+        limit = memory_limit(self.config.cache, self.device, worthwhile)
+        frozen = FrozenValues(self.compiled, self.trained, limit)
         log.debug("%s", frozen.describe())
         self._evaluate = Evaluation(self.compiled, self.trained, frozen)
         if self.config.compile:
