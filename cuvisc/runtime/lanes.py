@@ -43,12 +43,12 @@ def read_ahead(items: Iterable[T], group: int) -> Generator[T, None, None]:
 
 
 class WriteBehind(Generic[T]):
-    """Gives items in order to `write` on another thread, a group after the other.
+    """Gives groups of items in order to `write` on another thread.
 
     Leaving the context waits until all are written; after an error what is not begun is left out.
     """
 
-    def __init__(self, write: Callable[[T], None], group: int) -> None:
+    def __init__(self, write: Callable[[list[T]], None], group: int) -> None:
         self._write = write
         self._group = group
         self._pool = ThreadPoolExecutor(1, "cuvisc-write")
@@ -76,13 +76,9 @@ class WriteBehind(Generic[T]):
 
     def _hand_over(self) -> None:
         self._wait()
-        self._writing = self._pool.submit(self._write_all, self._collected)
+        self._writing = self._pool.submit(self._write, self._collected)
         self._collected = []
 
     def _wait(self) -> None:
         if self._writing is not None:
             self._writing.result()
-
-    def _write_all(self, items: list[T]) -> None:
-        for item in items:
-            self._write(item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -19,6 +19,7 @@ from cuvisc.runtime.data.writers.npz import NpzWriter
 from cuvisc.runtime.data.writers.plane import Plane
 from cuvisc.runtime.inference import Predictor
 from cuvisc.runtime.inputs import RESAMPLED
+from cuvisc.runtime.predicted import Predicted, adjoined
 from cuvisc.runtime.quick_look import QuickLook
 from cuvisc.schema.errors import SpecError
 
@@ -58,28 +59,29 @@ class OutputFiles:
         self._writer_type = WRITERS.get(form)
         self._facts = {output.name: output for output in predictor.manifest.outputs}
         self._planes: dict[str, tuple[Plane, RasterWriter, QuickLook]] = {}
-        self._npz = NpzWriter(next(iter(files.values()))[0].parent) if self._writer_type is None else None
+        self._npz = NpzWriter(next(iter(files.values()))[0]) if self._writer_type is None else None
         self.shapes: dict[str, tuple[int, ...]] = {}
         if self._writer_type is not None and source.shape[0] > 1:
             raise SpecError(
                 f"{source.name} holds {source.shape[0]} images, a raster file one; write .npz instead"
             )
 
-    def put(
-        self,
-        block: Block,
-        values: Mapping[str, NDArray[Any]],
-        holes: NDArray[np.bool_],
-        broken: NDArray[np.bool_],
-    ) -> None:
-        """The outputs [1,rows,columns,K] of a block; of [rows,columns], `holes` have no data, `broken` NaN bands."""
-        for name, value in values.items():
+    def put_all(self, parts: Iterable[Predicted]) -> None:
+        """Some blocks, in order."""
+        for part in adjoined(parts):
+            self.put(part)
+
+    def put(self, part: Predicted) -> None:
+        """A block."""
+        block, outputs, holes, broken = part
+        for name, value in outputs.items():
             self.shapes[name] = self._predictor.output_shape(name, value.shape, self._source)
             image = self._predictor.is_image(name)
             if self._npz is None:
                 self._put_raster(name, block, value, holes | broken, image)
             elif image:
-                self._npz.put(name, block, _emptied(value[0], holes), self._source.shape)
+                shape = self._source.shape
+                self._npz.put(name, block, _emptied(value[0], holes), self.shapes[name], shape)
             else:
                 self._npz.append(name, value)
 
@@ -94,7 +96,7 @@ class OutputFiles:
             centers = np.asarray(self._source.facts.wavelengths)
             self._npz.append(RESAMPLED, centers)
             self.shapes[RESAMPLED] = centers.shape
-        self._npz.save(next(iter(self._files.values()))[0], self.shapes)
+        self._npz.save(self.shapes)
 
     def __enter__(self) -> Self:
         return self

@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 
 from cuvisc.runtime.atomic import atomic_file
-from cuvisc.runtime.data.nodata import Bools, find_missing, stored_nodata
+from cuvisc.runtime.data.nodata import find_missing, stored_nodata
 from cuvisc.runtime.data.resampling import Resampled
-from cuvisc.runtime.data.source import Block, CubeSource
+from cuvisc.runtime.data.source import CubeSource
 from cuvisc.runtime.data.writers.naming import files_of, format_of
-from cuvisc.runtime.inference import Outputs, Part, Predictor
+from cuvisc.runtime.inference import Part, Predictor
 from cuvisc.runtime.lanes import WriteBehind
 from cuvisc.runtime.output_files import OutputFiles
+from cuvisc.runtime.predicted import Predicted
 from cuvisc.runtime.value_range import ValueRange
 from cuvisc.schema.errors import SpecError
 
 Progress = Callable[[int], None]
-_Values = tuple[Block, Outputs, Bools, Bools]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def predict_file(
         seen = _Seen(nodata, ValueRange(nodata))
         with (
             closing(predictor.parts(source, thresholds, ahead=True)) as parts,
-            WriteBehind[_Values](lambda values: writer.put(*values), predictor.group(source)) as behind,
+            WriteBehind(writer.put_all, predictor.group(source)) as behind,
         ):
             for part in parts:
                 behind.put(seen.without_spectra(part))
@@ -126,7 +126,7 @@ class _Seen:
     without: int = 0
     partly: int = 0
 
-    def without_spectra(self, part: Part) -> _Values:
+    def without_spectra(self, part: Part) -> Predicted:
         """What is written of a block: its spectra are not held until then, and the next are read in their place."""
         self.values.update(part.spectra)
         missing = find_missing(part.spectra, self.nodata)
@@ -136,7 +136,7 @@ class _Seen:
             self.partly += 0 if self.nodata != self.nodata else missing.partly
         self.non_finite += int(np.count_nonzero(part.broken & ~holes))
         self.without += int(np.count_nonzero(holes))
-        return part.block, part.outputs, holes, part.broken
+        return Predicted(part.block, part.outputs, holes, part.broken)
 
 
 def _notes(predictor: Predictor, source: CubeSource) -> dict[str, str]:

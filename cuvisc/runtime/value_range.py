@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_EVERY = 16
+_SPECTRA = 128
 _SMALL = 100
 
 
 class ValueRange:
-    """The extremes of every 16th spectrum of a cube, without what is not finite or stands for none."""
+    """The extremes of some 128 spectra of every block, without what is not finite or stands for none."""
 
     def __init__(self, nodata: Any = None) -> None:
         self.low, self.high = math.inf, -math.inf
@@ -24,14 +24,17 @@ class ValueRange:
 
     def update(self, spectra: NDArray[Any]) -> None:
         """Take in a block [rows,columns,C]."""
-        some = spectra.reshape(-1, spectra.shape[-1])[::_EVERY]
+        pixels = spectra.reshape(-1, spectra.shape[-1])
+        some = pixels[:: max(1, len(pixels) // _SPECTRA)]
         if self._nodata is not None:
             some = some[some != self._nodata]
-        if some.dtype.kind == "f":
+        if not some.size:
+            return
+        low, high = float(some.min()), float(some.max())
+        if not math.isfinite(high - low):
             some = some[np.isfinite(some)]
-        if some.size:
-            self.low = min(self.low, float(some.min()))
-            self.high = max(self.high, float(some.max()))
+            low, high = float(some.min(initial=math.inf)), float(some.max(initial=-math.inf))
+        self.low, self.high = min(self.low, low), max(self.high, high)
 
     def far_from(self, trained: tuple[float, float] | None) -> bool:
         """Whether these values lie far outside the range that training saw; False where either is not known."""

@@ -223,6 +223,7 @@ def test_prediction_takes_memory_for_some_blocks_not_for_the_cube(
     tmp_path: Path, save: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cuvisc.runtime.lanes._GROUP_BYTES", 2**19)
+    monkeypatch.setattr("cuvisc.runtime.data.raw_file.RUN_BYTES", 2**19)
     small = write_artifact(tmp_path / "artifact", bands=50)
     cube = cube_of((200, 1000, 50))
     save(tmp_path / "scene.npz", cube=cube)

@@ -27,11 +27,12 @@ def threads() -> list[str]:
 @pytest.mark.parametrize("group", [1, 3, 8])
 def test_items_come_and_go_in_order(count: int, group: int) -> None:
     assert list(read_ahead(range(count), group)) == list(range(count))
-    written: list[int] = []
+    written: list[list[int]] = []
     with WriteBehind(written.append, group) as behind:
         for item in range(count):
             behind.put(item)
-    assert written == list(range(count))
+    assert [item for items in written for item in items] == list(range(count))
+    assert all(len(items) == group for items in written[:-1])
     assert not threads()
 
 
@@ -67,15 +68,15 @@ def test_what_reading_raises_is_raised_after_the_groups_before() -> None:
 def test_what_writing_raises_stops_what_comes_after() -> None:
     written: list[int] = []
 
-    def write(item: int) -> None:
-        if item == 3:
+    def write(items: list[int]) -> None:
+        if 3 in items:
             raise DataError("disk full")
-        written.append(item)
+        written.extend(items)
 
     with pytest.raises(DataError, match=r"^disk full$"), WriteBehind(write, 2) as behind:
         for item in range(100):
             behind.put(item)
-    assert written == [0, 1, 2]
+    assert written == [0, 1]
     assert not threads()
 
 
@@ -83,7 +84,7 @@ def test_an_interrupt_leaves_no_thread() -> None:
     with (
         pytest.raises(KeyboardInterrupt),
         closing(read_ahead(range(100), 2)) as reading,
-        WriteBehind(lambda item: None, 2) as behind,
+        WriteBehind(lambda items: None, 2) as behind,
     ):
         for item in reading:
             behind.put(item)
@@ -104,6 +105,7 @@ def test_an_error_on_any_side_leaves_no_file_and_no_thread(
 ) -> None:
     predictor = Predictor(write_artifact(tmp_path / "artifact").folder, threads=1)
     predictor._block_pixels = lambda source: 16  # type: ignore[method-assign]
+    monkeypatch.setattr("cuvisc.runtime.lanes._GROUP_BYTES", 320)
     path, folder = tmp_path / "cube.npy", tmp_path / "out"
     np.save(path, np.random.default_rng(0).integers(0, 4096, (90, 16, 5)).astype(np.uint16))
     folder.mkdir()

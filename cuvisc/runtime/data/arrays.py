@@ -12,6 +12,8 @@ from cuvisc.runtime.data.facts import CubeFacts
 
 WINDOW_BYTES = 2**25
 """A window of a file that stores bands, tiles or chunks apart: large enough that each part is a sizeable read."""
+RUN_BYTES = 2**23
+"""A window of a file that is read from start to end: few reads, and all of it still in a cache when it is used."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cuvisc.runtime.data.arrays import WINDOW_BYTES
+from cuvisc.runtime.data.arrays import RUN_BYTES, WINDOW_BYTES
 from cuvisc.schema.errors import DataError
 
 _CHUNK = 2**26
@@ -37,7 +37,7 @@ class RawFile:
         self.dtype = dtype
         self.grain = grain_of(self.shape, axes)
         row = max(len(stored) - 3, 0)
-        self.window_bytes = 0 if axes[row] <= row else WINDOW_BYTES
+        self.window_bytes = RUN_BYTES if axes[row] <= row else WINDOW_BYTES
 
     def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """The values of a box."""

@@ -170,7 +170,7 @@ class CubeSource:
             parts: Iterator[Block] = cut(self.shape, height * width)
         else:
             pixel_bytes = bands * self.dtype.itemsize
-            wanted = max(pixels, file.window_bytes // pixel_bytes)
+            wanted = max(1, file.window_bytes // (pixel_bytes * pixels)) * pixels
             parts = windows(self.shape, self._grain(file), pixel_bytes, wanted)
         for window in parts:
             values = file.read(self._box(window))
