@@ -130,13 +130,13 @@ class _Seen:
         """What is written of a block: its spectra are not held until then, and the next are read in their place."""
         self.values.update(part.spectra)
         missing = find_missing(part.spectra, self.nodata)
-        holes = np.zeros_like(part.broken)
-        if missing is not None:
-            holes = missing.whole
-            self.partly += 0 if self.nodata != self.nodata else missing.partly
-        self.non_finite += int(np.count_nonzero(part.broken & ~holes))
-        self.without += int(np.count_nonzero(holes))
-        return Predicted(part.block, part.outputs, holes, part.broken)
+        if missing is None:
+            self.non_finite += int(np.count_nonzero(part.broken))
+            return Predicted(part.block, part.outputs, np.zeros_like(part.broken), part.broken)
+        self.partly += 0 if self.nodata != self.nodata else missing.partly
+        self.non_finite += int(np.count_nonzero(part.broken & ~missing.whole))
+        self.without += int(np.count_nonzero(missing.whole))
+        return Predicted(part.block, part.outputs, missing.whole, part.broken)
 
 
 def _notes(predictor: Predictor, source: CubeSource) -> dict[str, str]:
