@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from small_artifacts import write_artifact
 
+from cuvisc.runtime.data.pixel_order import PixelOrder
 from cuvisc.runtime.data.source import CubeSource
 from cuvisc.runtime.inference import Predictor
 from cuvisc.runtime.lanes import WriteBehind, group_of, read_ahead
@@ -110,7 +111,7 @@ def test_an_error_on_any_side_leaves_no_file_and_no_thread(
     np.save(path, np.random.default_rng(0).integers(0, 4096, (90, 16, 5)).astype(np.uint16))
     folder.mkdir()
     holder, name = {
-        "read": (CubeSource, "_prepared"),
+        "read": (PixelOrder, "put"),
         "run": (Predictor, "_infer"),
         "write": (OutputFiles, "put"),
     }[side]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cuvisc.runtime.data.arrays import WINDOW_BYTES, ArrayFile, MemoryArray, Opened, SlicedFile
 from cuvisc.runtime.data.facts import CubeFacts
 from cuvisc.runtime.data.opening import open_cube, read_array
+from cuvisc.runtime.data.pixel_order import PixelOrder
 from cuvisc.schema.errors import DataError
 
 __all__ = ["Block", "CubeSource", "cut", "read_array"]
@@ -92,6 +93,7 @@ class CubeSource:
         if dtype.kind not in _NUMERIC or dtype.itemsize > 8:
             raise DataError(f"{name} holds {dtype}; a cube is of whole or floating-point numbers")
         self.dtype = dtype.newbyteorder("=")
+        self._order = PixelOrder(self.dtype)
 
     @classmethod
     def open(cls, path: Path, key: str | None = None) -> CubeSource:
@@ -162,7 +164,7 @@ class CubeSource:
         bands = self.shape[3]
         for block in cut(self.shape, pixels):
             shape = (block.bottom - block.top, block.right - block.left, bands)
-            yield block, self._prepared(file.read_next(block.pixels * bands).reshape(shape))
+            yield block, self._order.put(file.read_next(block.pixels * bands).reshape(shape))
 
     def _sliced(self, file: SlicedFile, pixels: int) -> Iterator[tuple[Block, NDArray[Any]]]:
         _, height, width, bands = self.shape
@@ -178,7 +180,7 @@ class CubeSource:
             for block in cut_block(window, pixels):
                 rows = slice(block.top - window.top, block.bottom - window.top)
                 columns = slice(block.left - window.left, block.right - window.left)
-                yield block, self._prepared(values[rows, columns])
+                yield block, self._order.put(values[rows, columns])
 
     def _grain(self, file: SlicedFile) -> tuple[int, int]:
         """Grain in rows and columns."""
@@ -193,9 +195,6 @@ class CubeSource:
             3: (rows, columns, bands),
             2: (rows, bands),
         }[len(self.array_shape)]
-
-    def _prepared(self, values: NDArray[Any]) -> NDArray[Any]:
-        return np.require(values, self.dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
 def _as_images(shape: tuple[int, ...], name: str) -> tuple[int, int, int, int]:
