@@ -255,13 +255,24 @@ def _take(path: Path, force: bool) -> None:
     """Make a folder that the user named, or empty it of an older run."""
     try:
         if path.is_dir() and any(path.iterdir()):
-            if not force:
+            if not force and not _came_to_nothing(path):
                 raise SpecError(f"{path} exists and is not empty; give --force to write into it")
             with locked(path):
                 _forget(path)
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_make(path, error.strerror or str(error)) from error
+
+
+def _came_to_nothing(path: Path) -> bool:
+    """Whether a folder holds a run that failed before it measured anything, and nothing else: nothing is lost with it."""
+    kept = {entry.name for entry in path.iterdir() if not (entry.is_file() and entry.stat().st_size == 0)}
+    if not kept <= {RUN, SPEC, RESOLVED, "report.html"}:
+        return False
+    try:
+        return read_run(path).get("status") == "failed"
+    except DataError:
+        return False
 
 
 def _forget(path: Path) -> None:

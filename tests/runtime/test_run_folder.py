@@ -236,6 +236,23 @@ def test_a_folder_in_use_is_refused_without_force(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "running"
 
 
+@pytest.mark.parametrize("left", ["weights.safetensors", "notes.txt", ""])
+def test_a_run_that_failed_before_it_measured_anything_makes_way(tmp_path: Path, left: str) -> None:
+    folder = RunFolder.create(spec_of(), tmp_path / "run")
+    folder.write_spec(spec_of())
+    (folder.path / "metrics.jsonl").touch()
+    with pytest.raises(SpecError, match="give --force"):
+        RunFolder.create(spec_of(), folder.path)
+    folder.finish("failed", error={"type": "DataError", "message": "no file matches gone.npz"})
+    if left:
+        (folder.path / left).write_text("some")
+        with pytest.raises(SpecError, match="give --force"):
+            RunFolder.create(spec_of(), folder.path)
+    else:
+        RunFolder.create(spec_of(), folder.path)
+        assert [path.name for path in folder.path.iterdir()] == ["run.json"]
+
+
 def test_runs_get_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made = [RunFolder.create(spec_of()).path for _ in range(3)]
