@@ -265,7 +265,7 @@ def _take(path: Path, force: bool) -> None:
 
 
 def _came_to_nothing(path: Path) -> bool:
-    """Whether a folder holds a run that failed before it measured anything, and nothing else: nothing is lost with it."""
+    """Whether a folder holds a run that failed before it measured anything, and nothing else that is of use."""
     kept = {entry.name for entry in path.iterdir() if not (entry.is_file() and entry.stat().st_size == 0)}
     if not kept <= {RUN, SPEC, RESOLVED, "report.html"}:
         return False
