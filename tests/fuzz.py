@@ -6,6 +6,7 @@ drawn. Prints what happened and how long the slowest took; leaves with 1 when an
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import sys
@@ -24,7 +25,7 @@ from cuvisc.compiler.views.svg import draw_svg
 from cuvisc.compiler.views.text import draw_text
 from cuvisc.schema.catalogue import load
 from cuvisc.schema.front_end import read_string
-from cuvisc.schema.render import render_github, render_json, render_text
+from cuvisc.schema.render import as_dicts, render_github, render_text
 from cuvisc.schema.sarif import render_sarif
 
 from .mutants.edits import mutants
@@ -107,7 +108,12 @@ def validate(text: str, name: str, overrides: list[str]) -> str:
     """Everything that `cuvisc validate` and `cuvisc show` would do; the verdict in one word."""
     spec, found = read_string(text, name, overrides, environment={"HOME": "x"})
     graph = check_graph(spec, load(), found) if spec is not None else None
-    for answer in (render_text(found), render_json(found), render_github(found), render_sarif([found], "0")):
+    for answer in (
+        render_text(found),
+        json.dumps(as_dicts(found)),
+        render_github(found),
+        render_sarif([found], "0"),
+    ):
         answer.encode("utf-8", "surrogatepass")
     if found.has_errors:
         return "refused"

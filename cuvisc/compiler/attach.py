@@ -186,10 +186,10 @@ class _Attachment:
 def _refuses_node(use: Use, node: Use) -> str:
     """Why a leaf does not look at this type of node, whatever its output; "" when it does."""
     types: Sequence[str] = use.entry.get("parent_types", ())
-    if types and node.name not in types:
+    if types and not {node.name, *node.entry.get("bases", ())}.intersection(types):
         return f"{use.name} looks at nodes of type {' or '.join(types)}, and this is of type {node.name}"
-    state = node.entry.get("state", {})
-    missing = [name for name in use.entry.get("parent_attributes", ()) if name not in state]
+    held = {*node.entry.get("state", ()), *node.entry.get("holds", ())}
+    missing = [name for name in use.entry.get("parent_attributes", ()) if name not in held]
     return (
         f"{use.name} needs {listed(missing)}, which nodes of type {node.name} do not have" if missing else ""
     )

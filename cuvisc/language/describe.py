@@ -141,6 +141,9 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             "recentres": cls.recentres,
             "targets": dict(cls.targets),
         }
+        lineage = [base.__name__ for base in cls.__mro__[1:] if issubclass(base, Node) and base is not Node]
+        if lineage:
+            facts["bases"] = lineage
     if issubclass(cls, LeafNode):
         facts |= {
             "inputs": {"output": _port(cls.declaration.inputs["output"])},

@@ -20,9 +20,11 @@ def scan(package: str, base: type) -> Iterator[type]:
 
 
 def lazy_exports(package: str, base: type) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` for the package's ``__init__``."""
+    """``__getattr__``, also of ``__all__``, and ``__dir__`` for the package's ``__init__``."""
 
     def get(name: str) -> Any:
+        if name == "__all__":
+            return names()
         if not name.startswith("_"):
             for found in scan(package, base):
                 if found.__name__ == name:

@@ -14,11 +14,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cuvisc.language.collated import collated_centers
 from cuvisc.language.declare import In, Param
 from cuvisc.language.leaf import Batch, Figures, VisualizationNode
 
 from . import canvas
-from .batch import array, has_truth, input_cube, truth, wavelengths
+from .batch import array, has_truth, input_cube, truth
 from .color_maps import COLOR_MAPS
 from .false_color import false_color
 from .parent import quantity
@@ -64,7 +65,7 @@ class AnomalyHeatmap(VisualizationNode):
         scores = array(parent_output[index, ..., 0]).astype(np.float64)
         mask = None if masks is None else masks[index]
         cube = array(input_cube(batch, "AnomalyHeatmap")[index])
-        picture, bands = false_color(cube, wavelengths(batch, cube.shape[-1]))
+        picture, bands = false_color(cube, collated_centers(batch.get("wavelengths"), cube.shape[-1]))
         threshold = self._threshold(scores)
         decisions = scores >= threshold
 

@@ -1,4 +1,4 @@
-"""A batch, as the data module made it, to what leaves read of it: the truth, the cube, wavelengths. Knows no leaf."""
+"""A batch, as the data module made it, to what leaves read of it: the truth and the cube. Knows no leaf."""
 
 from __future__ import annotations
 
@@ -57,25 +57,6 @@ def lacks_data(batch: Batch, output: Tensor) -> Tensor:
     if not cube.is_floating_point():
         return torch.zeros(*output.shape[:-1], 1, dtype=torch.bool, device=output.device)
     return ~torch.isfinite(cube.sum(dim=-1, keepdim=True)).to(output.device)
-
-
-def wavelengths(batch: Batch, bands: int) -> NDArray[np.float64] | None:
-    """Band centres in nanometres [C], where the batch has them for this many bands; of collated copies the first."""
-    found: Any = batch.get("wavelengths")
-    if found is None:
-        return None
-    centers = np.asarray(_on_cpu(found), dtype=np.float64)
-    if centers.ndim == 2:
-        centers = centers[0] if centers.shape[1] == bands else centers[:, 0]
-    return centers if centers.shape == (bands,) and np.isfinite(centers).all() else None
-
-
-def _on_cpu(values: Any) -> Any:
-    if isinstance(values, Tensor):
-        return values.detach().cpu().numpy()
-    if isinstance(values, (list, tuple)):
-        return [_on_cpu(value) for value in values]
-    return values
 
 
 def widened(values: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cuvisc.language.collated import collated_centers
 from cuvisc.language.declare import In, Param
 from cuvisc.language.leaf import Batch, Figures, VisualizationNode
 
 from . import canvas
-from .batch import array, wavelengths
+from .batch import array
 from .parent import state
 from .selector_losses import SELECTOR_STATE
 
@@ -99,7 +100,7 @@ class SelectorChannelMaskPlot(VisualizationNode):
         chosen = array(_ask(self.parent, "get_selected_channels")).astype(np.int64)
         bands = len(probabilities)
         selected = np.isin(np.arange(bands), chosen)
-        centers = wavelengths(batch, bands)
+        centers = collated_centers(batch.get("wavelengths"), bands)
         at = np.arange(1, bands + 1, dtype=np.float64) if centers is None else centers
         title = f"{len(chosen)} of {bands} bands selected ({canvas.occasion(stage, step)})"
         figure = canvas.new_figure(9, 4.8, title)
@@ -157,7 +158,7 @@ class SelectorStabilityPlot(_Trace):
         _over_steps(above, "Jaccard index")
         above.set_xlabel("")
         canvas.legend(above, loc="lower right")
-        _draw_selections(below, steps, selected, wavelengths(batch, bands))
+        _draw_selections(below, steps, selected, collated_centers(batch.get("wavelengths"), bands))
         return {"figure": figure, "data": {"steps": steps, "selected": selected, "jaccard": index}}
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, Subset
 
+from cuvisc.language.collated import collated_centers
 from cuvisc.runtime.data.datamodule import EpochOrder
 
 
@@ -98,11 +99,5 @@ def wavelengths_in(datamodule: Any, batches: Iterable[Any], bands: int) -> tuple
     if found is None:
         first: Any = next(iter(batches), {})
         found = first.get("wavelengths")
-    if found is None:
-        return None
-    centers = np.asarray(
-        [np.asarray(part) for part in found] if isinstance(found, list) else found, dtype=np.float64
-    )
-    if centers.ndim == 2:
-        centers = centers[0] if centers.shape[1] == bands else centers[:, 0]
-    return tuple(map(float, centers)) if centers.shape == (bands,) and np.isfinite(centers).all() else None
+    centers = collated_centers(found, bands)
+    return None if centers is None else tuple(map(float, centers))

@@ -16,7 +16,6 @@ from cuvisc.compiler.check import check_graph
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.compiler.module import CompiledGraph, build_module
 from cuvisc.language.declare import Declared
-from cuvisc.language.describe import describe
 from cuvisc.language.leaf import IncompatibleParent, LeafNode, MonitoringNode
 from cuvisc.language.node import Node
 from cuvisc.runtime.components import changed_params, make_component, make_config, make_monitors
@@ -24,6 +23,7 @@ from cuvisc.runtime.config import TrainingConfig
 from cuvisc.runtime.environment import environment_of, remember, written
 from cuvisc.runtime.graph_file import SPEC, GraphFile, read_graph_file
 from cuvisc.runtime.graph_state import load_state, pack_state, seen_in
+from cuvisc.runtime.own_types import catalogue_of, is_registered
 from cuvisc.runtime.progress import spoken
 from cuvisc.runtime.run_folder import load_seen
 from cuvisc.runtime.seen import Seen
@@ -159,7 +159,7 @@ class Graph:
         registers. Callbacks and monitors that were given to a configuration as objects are left out.
         """
         known = load()
-        own = [item for _, _, item in self._items() if not _is_registered(known, item)]
+        own = [item for _, _, item in self._items() if not is_registered(known, item)]
         if own:
             raise SpecError(
                 f"a file names registered types only, and {type(own[0]).__name__} is a class of this program; register "
@@ -202,6 +202,7 @@ class Graph:
         if inputs is not None:
             edges["inputs"] = {port: self._reference(p) for port, p in inputs.items()}
         self._edges[self._register(self.nodes, node, name)] = edges
+        self._module = self._trained = None
         return node
 
     def add_leaf_node(
@@ -217,6 +218,8 @@ class Graph:
             except IncompatibleParent as error:
                 raise SpecError(str(error)) from error
         self._edges[self._register(self.leaves, leaf, name, taken=self.nodes)] = edges
+        if self._trained is None:
+            self._module = None
         return leaf
 
     def register_monitor(self, monitor: MonitoringNode, name: str | None = None) -> MonitoringNode:
@@ -326,16 +329,7 @@ class Graph:
             yield from ((item.kind, name, item) for name, item in held.items())
 
     def _catalogue(self) -> Catalogue:
-        """The catalogue, and the classes of this graph that are not in it."""
-        known = load()
-        own = {
-            f"{kind}.{type(item).__name__}": describe(type(item))
-            for kind, _, item in self._items()
-            if not _is_registered(known, item)
-        }
-        if not own:
-            return known
-        return Catalogue({**known.schema, "$defs": {**known.schema["$defs"], **own}})
+        return catalogue_of([item for _, _, item in self._items()])
 
     def _register(
         self, held: dict[str, D], item: D, name: str | None, taken: Mapping[str, object] | None = None
@@ -354,7 +348,6 @@ class Graph:
             else next(n for i in range(2, 10_000) if (n := f"{base}_{i}") not in used)
         )
         held[free] = item
-        self._module = self._trained = None
         return free
 
     def _reference(self, parent: Parent) -> str:
@@ -368,11 +361,6 @@ class Graph:
             if held is parent:
                 return name
         raise SpecError(f"this {type(parent).__name__} is not in the graph; add it with add_node first")
-
-
-def _is_registered(catalogue: Catalogue, item: Declared) -> bool:
-    entry = catalogue.entry(item.kind, type(item).__name__)
-    return entry is not None and entry["implementation"] == f"{type(item).__module__}:{type(item).__name__}"
 
 
 def _snake_case(name: str) -> str:

@@ -267,11 +267,6 @@ def _without(spectra: NDArray[Any], broken: NDArray[np.bool_]) -> NDArray[Any]:
         return np.where(broken[..., None], spectra.dtype.type(np.nan), spectra)
 
 
-def count_non_finite(spectra: NDArray[Any]) -> int:
-    """How many spectra [rows,columns,C] have a band that is NaN or infinite."""
-    return int(np.count_nonzero(find_non_finite(spectra)))
-
-
 def find_non_finite(spectra: NDArray[Any]) -> NDArray[np.bool_]:
     """Which spectra of [rows,columns,C] have a band that is NaN or infinite, as [rows,columns].
 

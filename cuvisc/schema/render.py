@@ -1,11 +1,10 @@
-"""Diagnostics as text for people (an excerpt with a caret), as JSON for programs, as annotations for GitHub.
+"""Diagnostics as text for people (an excerpt with a caret), as plain data for programs, as annotations for GitHub.
 
 Whatever the user wrote is shown, never obeyed: control characters are made visible. Pure Python.
 """
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Sequence
 
@@ -20,11 +19,6 @@ def render_text(diagnostics: Diagnostics, color: bool = False) -> str:
     """Every finding as `file:line:col: error[code]: message` with its excerpt, then the counts."""
     blocks = [_block(found, diagnostics, color) for found in diagnostics]
     return "\n".join([*blocks, diagnostics.summary()]) if blocks else ""
-
-
-def render_json(diagnostics: Diagnostics) -> str:
-    """The findings as a JSON list; see `as_dicts`."""
-    return json.dumps(as_dicts(diagnostics), indent=2, ensure_ascii=False)
 
 
 def as_dicts(diagnostics: Diagnostics) -> list[dict[str, object]]:

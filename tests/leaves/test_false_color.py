@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from cuvisc.leaves.batch import wavelengths
+from cuvisc.language.collated import collated_centers
 from cuvisc.leaves.false_color import choose_bands, false_color, name_bands
 
 VISIBLE = np.linspace(430, 910, 61)
@@ -49,7 +49,6 @@ def test_wavelengths_are_read_however_they_were_collated():
         torch.tensor(VISIBLE).repeat(4, 1),
         [torch.full((4,), center, dtype=torch.float64) for center in VISIBLE],
     ):
-        np.testing.assert_allclose(wavelengths({"wavelengths": held}, 61), VISIBLE)
-    assert wavelengths({}, 61) is None
-    assert wavelengths({"wavelengths": None}, 61) is None
-    assert wavelengths({"wavelengths": VISIBLE}, 60) is None
+        np.testing.assert_allclose(collated_centers(held, 61), VISIBLE)
+    assert collated_centers(None, 61) is None
+    assert collated_centers(VISIBLE, 60) is None

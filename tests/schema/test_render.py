@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from cuvisc.schema.diagnostics import MAX_FINDINGS, Diagnostics, closest
 from cuvisc.schema.document import Span
-from cuvisc.schema.render import render_github, render_json, render_text
+from cuvisc.schema.render import as_dicts, render_github, render_text
 
 LINES = ("nodes:", "  größe: {漢字: [1, 2]}  # x", "\tz: \x1b[31m", "x" * 300)
 
@@ -96,10 +94,10 @@ def test_there_is_a_limit_to_answers() -> None:
     assert diagnostics.full
 
 
-def test_json() -> None:
+def test_plain_data() -> None:
     diagnostics = Diagnostics({"s.yaml": LINES})
     diagnostics.error("E011", "twice", Span("s.yaml", 2, 3, 5), notes=((Span("s.yaml", 1, 1, 5), "first"),))
-    assert json.loads(render_json(diagnostics)) == [
+    assert as_dicts(diagnostics) == [
         {
             "code": "E011",
             "severity": "error",
