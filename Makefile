@@ -29,7 +29,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@find cuvisc -name '*.py' -size +0 -exec wc -l {} \; | sort -n | awk ' \
+	@find cuvisc tests benchmarks examples -name '*.py' -size +0 -exec wc -l {} \; | sort -n | awk ' \
 	  { lines[NR] = $$1; if ($$1 > 400) { print $$2 ": " $$1 " lines, over 400"; bad = 1 } } \
 	  END { print NR " source files, median " lines[int((NR + 1) / 2)] " lines, longest " lines[NR]; exit bad }'
 
