@@ -109,7 +109,7 @@ class SchedulerConfig(Section):
     factor: float = Param(0.1, "reduce_on_plateau: the rate is multiplied by this", gt=0, lt=1)
     patience: int = Param(10, "reduce_on_plateau: epochs without improvement before that", ge=0)
     min_lr: float = Param(0.0, "reduce_on_plateau, cosine: smallest rate", ge=0)
-    t_max: int | None = Param(None, "cosine: epochs until the smallest rate; null: max_epochs", ge=1)
+    t_max: int | None = Param(None, "cosine: epochs until the smallest rate; null: all", ge=1)
     step_size: int = Param(10, "step: epochs between two reductions", ge=1)
     gamma: float = Param(0.1, "step, exponential: the rate is multiplied by this", gt=0, le=1)
     max_lr: float | None = Param(None, "one_cycle: largest rate; null: ten times the optimizer's", gt=0)
@@ -182,7 +182,7 @@ class TrainerConfig(Section):
         choices=PRECISIONS,
     )
     log_every_n_steps: int = Param(
-        10, "steps between two logged training losses; never more than an epoch", ge=1
+        10, "optimizer steps between two logged training losses; never more than an epoch", ge=1
     )
     gradient_clip_val: float | None = Param(
         None, "largest norm (or value) of the gradient; null: no limit", ge=0
@@ -198,10 +198,7 @@ class TrainerConfig(Section):
         None, "validation batches: a number or a share", ge=0, share=True
     )
     limit_test_batches: int | float | None = Param(
-        None, "test batches: a number or a share", ge=0, share=True
-    )
-    limit_predict_batches: int | float | None = Param(
-        None, "prediction batches: a number or a share", ge=0, share=True
+        None, "Trainer.test: batches, a number or a share", ge=0, share=True
     )
     overfit_batches: int | float = Param(0.0, "train and validate on these few batches", ge=0, share=True)
     fast_dev_run: bool | int = Param(

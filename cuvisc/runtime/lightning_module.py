@@ -1,7 +1,7 @@
 """`CuvisLightningModule`: a compiled graph and its leaves as Lightning trains them. Sums losses, updates metrics, logs.
 
 Logged names: train/loss/<leaf>, train/loss/total, val/loss/<leaf>, val/loss/total, val/metric/<name>, lr. A metric name
-that two leaves share is logged as val/metric/<leaf>/<name> for both.
+that two leaves share is logged as val/metric/<leaf>/<name> for both. A test logs as a validation does, under test/.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from cuvisc.compiler.gradients import trained_nodes
 from cuvisc.compiler.graph import ValueRef
@@ -28,7 +29,7 @@ from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.frozen import FrozenValues, is_worthwhile, memory_limit
 from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.missing import emptied, mark, marked_pixels, marks_of
-from cuvisc.runtime.optimizers import make_optimizer, make_scheduler
+from cuvisc.runtime.optimizers import Length, is_of_validation, make_optimizer, make_scheduler, planned_length
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.reporting import Reporters
 from cuvisc.schema.errors import DataError, SpecError
@@ -63,6 +64,7 @@ class CuvisLightningModule(LightningModule):
         self._figures = of_kind(leaves, VisualizationNode)
         self._fit_first: Callable[[], None] | None = fit_first
         self._interval = 1
+        self._validated = False
         self._reported_epoch = -1
         self._first_batch: tuple[dict[str, Any], Values] | None = None
         self.trained = tuple(node.id for node in trained_nodes(compiled.graph))
@@ -88,16 +90,38 @@ class CuvisLightningModule(LightningModule):
         fusible = options.precision == "32" or options.gradient_clip_val is None
         moved = [p for p in self.parameters() if p.requires_grad]
         optimizer = make_optimizer(self.config.optimizer, moved, fusible)
-        monitor = self.config.optimizer.scheduler.monitor
         scheduler = make_scheduler(
             self.config.optimizer,
             optimizer,
-            epochs=self.trainer.max_epochs or 1,
-            steps=int(self.trainer.estimated_stepping_batches) if self.trainer.max_epochs != -1 else 1,
-            monitor=self.monitored if monitor == MONITORED else monitor,
-            validations_every=self.trainer.check_val_every_n_epoch or 1 if self.monitored == MONITORED else 1,
+            length=self._length,
+            monitor=self._plateau,
         )
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+    @property
+    def _plateau(self) -> str:
+        """The logged value in which a plateau is looked for."""
+        monitor = self.config.optimizer.scheduler.monitor
+        return self.monitored if monitor == MONITORED else monitor
+
+    def _length(self) -> Length:
+        """Epochs and optimizer steps that phase 2 will take, by `max_epochs` and `max_steps`."""
+        trainer = self.trainer
+        trainer.fit_loop.setup_data()
+        return planned_length(trainer.max_epochs or 1, trainer.max_steps, self._steps_an_epoch())
+
+    def _steps_an_epoch(self) -> float:
+        """Optimizer steps in an epoch; infinite where the data does not say how much there is."""
+        batches = self.trainer.num_training_batches
+        return batches if math.isinf(batches) else math.ceil(batches / self.trainer.accumulate_grad_batches)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """A plateau of what validations log is looked for once after each of them, and not where there was none."""
+        if isinstance(scheduler, ReduceLROnPlateau) and is_of_validation(self._plateau):
+            if not self._validated:
+                return
+            self._validated = False
+        super().lr_scheduler_step(scheduler, metric)
 
     def on_fit_start(self) -> None:
         worthwhile = is_worthwhile(self.compiled, self.trained)
@@ -114,7 +138,7 @@ class CuvisLightningModule(LightningModule):
     def on_train_start(self) -> None:
         # An epoch shorter than the interval would otherwise log no training loss at all.
         asked = self.config.trainer.log_every_n_steps
-        self._interval = max(1, min(asked, int(self.trainer.num_training_batches)))
+        self._interval = max(1, int(min(asked, self._steps_an_epoch())))
         setattr(self.trainer, "log_every_n_steps", self._interval)  # noqa: B010 - Lightning does not declare it
 
     def on_train_epoch_start(self) -> None:
@@ -148,12 +172,22 @@ class CuvisLightningModule(LightningModule):
         for _, metric in self._metrics:
             metric.reset()
 
+    on_test_epoch_start = on_validation_epoch_start
+
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        drawing = self._to_draw() if batch_idx == 0 else []
+        self._measure("val", batch, self._to_draw() if batch_idx == 0 else [])
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        self._measure("test", batch, [])
+
+    def _measure(
+        self, stage: str, batch: dict[str, Any], drawing: list[tuple[Attached, VisualizationNode]]
+    ) -> None:
+        """Losses and metrics of one batch; what `drawing` needs of it is kept."""
         readers = [*(a for a, _ in self._losses), *(a for a, _ in self._metrics), *(a for a, _ in drawing)]
         batch, values = self._read(batch, {ref for attached in readers for ref in attached.needed})
         if self._losses:
-            self._log_losses("val", self._compute_losses(batch, values), batch, on_step=False)
+            self._log_losses(stage, self._compute_losses(batch, values), batch, on_step=False)
         for attached, metric in self._metrics:
             try:
                 metric.update(attached.output(values), attached.batch(batch, values))
@@ -163,6 +197,16 @@ class CuvisLightningModule(LightningModule):
             self._first_batch = batch, values
 
     def on_validation_epoch_end(self) -> None:
+        self._log_metrics("val")
+        self._validated = not self.trainer.sanity_checking
+        if self._first_batch is not None:
+            self._draw(*self._first_batch)
+            self._first_batch = None
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics("test")
+
+    def _log_metrics(self, stage: str) -> None:
         found = [
             (attached.id, name, value)
             for attached, metric in self._metrics
@@ -170,11 +214,8 @@ class CuvisLightningModule(LightningModule):
         ]
         counts = Counter(name for _, name, _ in found)
         for leaf, name, value in found:
-            full = f"val/metric/{name}" if counts[name] == 1 else f"val/metric/{leaf}/{name}"
+            full = f"{stage}/metric/{name}" if counts[name] == 1 else f"{stage}/metric/{leaf}/{name}"
             self.log(full, float(value), on_epoch=True)
-        if self._first_batch is not None:
-            self._draw(*self._first_batch)
-            self._first_batch = None
 
     def _read(self, batch: Any, wanted: set[ValueRef]) -> tuple[dict[str, Any], Values]:
         """The batch as leaves see it, and the values they read."""

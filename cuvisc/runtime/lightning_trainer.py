@@ -55,6 +55,23 @@ class KeepBest(Callback):
             self.weights = {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
+class RunTrainer(Trainer):
+    """Validates and tests the graph as it is; Lightning's own would load the best checkpoint into it first.
+
+    `trainer.test(datamodule=data)` measures the weights that the run ended with, `ckpt_path="best"` the others.
+    """
+
+    def validate(self, model: LightningModule | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Lightning's `validate`, of the weights that are there unless `ckpt_path` says otherwise."""
+        with quiet_lightning():
+            return super().validate(model or self.lightning_module, *args, **kwargs)
+
+    def test(self, model: LightningModule | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Lightning's `test`, of the weights that are there unless `ckpt_path` says otherwise."""
+        with quiet_lightning():
+            return super().test(model or self.lightning_module, *args, **kwargs)
+
+
 class EpochLines(Callback):
     """A line of losses and metrics now and then: some ten in a whole training, one a minute where epochs are slow."""
 
@@ -136,7 +153,7 @@ def make_trainer(
     if trains and not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
         callbacks.append(_checkpoints(folder, validates))
     try:
-        return Trainer(
+        return RunTrainer(
             **options,
             callbacks=callbacks,
             logger=logger,
