@@ -33,7 +33,7 @@ class MinMaxNormalizer(Node):
 
     Fitted over all training pixels and bands (scalars), or for every band with ``per_channel``. Nothing is
     clamped: values beyond the training range fall outside [0, 1]. Without ``use_running_stats`` the extremes
-    are those of each image and band.
+    are those of each image and band, over the pixels whose bands are all finite.
     """
 
     aliases = ("cuvis_ai.normalization.normalization.MinMaxNormalizer",)
@@ -104,7 +104,7 @@ class SigmoidNormalizer(Node):
     """Squash every band of every image to (0, 1) around its median.
 
     y = sigmoid((x - median) / max(std, std_floor)), with the lower median and the population standard
-    deviation over H, W
+    deviation over the pixels of H, W whose bands are all finite
     """
 
     aliases = ("cuvis_ai.normalization.normalization.SigmoidNormalizer",)

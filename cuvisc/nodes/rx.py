@@ -69,10 +69,10 @@ class RXPerBatch(Node):
 
     score(x) = (x - mu)^T (S + r I)^-1 (x - mu),  r = eps^2 trace(S) / C        Reed & Yu 1990
 
-    mu and the unbiased covariance S are those of the image's own pixels, in float64; nothing is fitted. An
-    image with fewer pixels than bands is scored in the directions in which it varies. An image that does not
-    vary has scores of zero, and one with a band that is not a number has no scores. Bands that depend on each other
-    are told apart down to ``eps`` of the typical deviation.
+    mu and the unbiased covariance S are those of the image's own pixels, in float64; nothing is fitted. A pixel
+    with a band that is not finite takes no part in them and has no score. An image with fewer pixels than bands is
+    scored in the directions in which it varies, and one that does not vary has scores of zero. Bands that depend on
+    each other are told apart down to ``eps`` of the typical deviation.
     """
 
     aliases = ("cuvis_ai.anomaly.rx_detector.RXPerBatch", "cuvis_ai.anomaly.rx_per_batch.RXPerBatch")

@@ -24,6 +24,7 @@ from cuvisc.runtime.progress import log
 _SAMPLED = 64
 _SHARE = 4
 _UNKNOWN = 2**30
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -145,13 +146,19 @@ def _steady_nodes(module: CompiledGraph, trained: Collection[str]) -> frozenset[
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+    """Whether two images have the same bits: a pixel without data is NaN, which equals nothing."""
+    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(_bits(one), _bits(other))
+
+
+def _bits(pixels: Tensor) -> Tensor:
+    return pixels.view(_INTEGERS[pixels.element_size()]) if pixels.is_floating_point() else pixels
 
 
 def _fingerprint(pixels: Tensor) -> object:
     """A few of the pixels: enough to find the image again among many."""
     flat = pixels.reshape(-1)
-    return pixels.dtype, tuple(pixels.shape), tuple(flat[:: len(flat) // _SAMPLED + 1].tolist())
+    shown = _bits(flat[:: len(flat) // _SAMPLED + 1])
+    return pixels.dtype, tuple(pixels.shape), tuple(shown.tolist())
 
 
 def _size(value: Tensor) -> int:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from cuvisc.compiler.graph import INPUT_NODE, TypedGraph, ValueRef
 from cuvisc.compiler.module import CompiledGraph
+from cuvisc.language.ops.taking_part import leaving_out
 from cuvisc.runtime.frozen import FrozenValues
-from cuvisc.runtime.missing import fill
+from cuvisc.runtime.missing import blank, fill
 
 
 def upstream_of(graph: TypedGraph, values: Collection[ValueRef]) -> frozenset[str]:
@@ -58,19 +59,21 @@ class Evaluation:
     ) -> Mapping[ValueRef, Tensor]:
         """The wanted values, and those computed on the way; what they are at `missing` pixels [B,H,W,1] says nothing.
 
-        No gradient meets a value there that is not finite.
+        No gradient meets a value there that is not finite, and no statistic of an image is of such a pixel. What is
+        frozen is computed as the trained model computes it, of NaN.
         """
         if not wanted:
             return {}
-        cube = cube if missing is None else fill(cube, missing)
+        seen, cube = (cube, cube) if missing is None else (blank(cube), fill(cube, missing))
         graph, steady = self._module.graph, self.frozen.nodes
         needed = [node for node in graph.nodes if node.id in upstream_of(graph, wanted)]
         rest = [node for node in needed if node.id not in steady]
         border = {ref for node in rest for ref in node.reads()} | set(wanted)
         values: dict[ValueRef, Tensor] = dict(self._module.evaluate(cube, ()))
-        values |= _filled(self.frozen(cube, {ref for ref in border if ref.node in steady}), missing)
+        values |= _filled(self.frozen(seen, {ref for ref in border if ref.node in steady}), missing)
         for node in rest:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and node.id in self._touched):
+            gradients = torch.is_grad_enabled() and node.id in self._touched
+            with torch.set_grad_enabled(gradients), leaving_out(missing):
                 found = self._module.step(node, values)
             values |= found if self._module.node(node.id).marks is None else _filled(found, missing)
         return values

@@ -23,6 +23,7 @@ from cuvisc.runtime.config import TrainingConfig
 from cuvisc.runtime.environment import environment_of, remember, written
 from cuvisc.runtime.graph_file import SPEC, GraphFile, read_graph_file
 from cuvisc.runtime.graph_state import load_state, pack_state, seen_in
+from cuvisc.runtime.missing import blank
 from cuvisc.runtime.own_types import catalogue_of, is_registered
 from cuvisc.runtime.progress import spoken
 from cuvisc.runtime.run_folder import load_seen
@@ -288,8 +289,11 @@ class Graph:
         return self._module
 
     def __call__(self, cube: Any, labels: Any = None, metadata: Any = None) -> tuple[Any, Any, Any]:
-        """(output, labels, metadata) of cubes [B,H,W,C]: a tensor, or a dict by `node.port` of several outputs."""
-        values = self.module(torch.as_tensor(cube))
+        """(output, labels, metadata) of cubes [B,H,W,C]: a tensor, or a dict by `node.port` of several outputs.
+
+        What is computed of a pixel with a band that is not finite is NaN, or false; other pixels are as without it.
+        """
+        values = self.module(blank(torch.as_tensor(cube)))
         outputs = {str(ref): values[str(ref)] for ref in self.module.graph.outputs}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs, labels, metadata
 

@@ -1,9 +1,11 @@
-"""Pixels without data in training: the graph never sees them, leaves see they are missing.
+"""Pixels without data: they take part in nothing, and what is computed of them is not a number.
 
-They are those with a band that is not finite, and those that a node of the graph marks.
+They are those with a band that is not finite, and those that a node of the graph marks. Where no gradients are, the
+graph is given the former as :func:`blank` makes them and does the rest itself: its ops compute NaN of NaN, and take
+statistics of an image over its other pixels.
 
-A gradient through a value that is not finite is not finite, whatever a loss leaves out; so such a pixel is replaced
-before the graph, and what the graph makes of it is marked after.
+A gradient through a value that is not finite is not finite, whatever a loss leaves out; so what is trained is given
+another spectrum in the place of such a pixel, and what the graph makes of it is marked after.
 """
 
 from __future__ import annotations
@@ -33,12 +35,18 @@ def missing_pixels(cube: Tensor) -> Tensor | None:
     return missing if cube.device.type != "cpu" or bool(missing.any()) else None
 
 
+def blank(cube: Tensor) -> Tensor:
+    """The cube [B,H,W,C], NaN in every band of a pixel that has one which is not finite."""
+    missing = missing_pixels(cube)
+    return cube if missing is None else mark(cube, missing)
+
+
 def marked_pixels(module: CompiledGraph, cube: Tensor) -> Tensor | None:
     """Where a cube [B,H,W,C] lacks data, or a node of the graph says so, as [B,H,W,1]; None where that is nowhere."""
     missing, marks = missing_pixels(cube), marks_of(module)
     if marks:
         with torch.no_grad():
-            values = module.evaluate(cube, marks)
+            values = module.evaluate(cube if missing is None else mark(cube, missing), marks)
         invalid = ~torch.stack([values[ref] for ref in marks]).all(dim=0)
         missing = invalid if missing is None else missing | invalid
         if cube.device.type == "cpu" and not bool(missing.any()):
@@ -55,7 +63,7 @@ def marks_of(module: CompiledGraph) -> tuple[ValueRef, ...]:
 def fill(cube: Tensor, missing: Tensor) -> Tensor:
     """The cube with every missing pixel replaced by the first one of its image that is not, or by zeros.
 
-    A spectrum of the image itself moves statistics of the image least.
+    What is computed of it is as likely to be finite as what is computed of the others.
     """
     images, flat = len(cube), missing.reshape(len(cube), -1)
     first = torch.argmin(flat.to(torch.int8), dim=1)

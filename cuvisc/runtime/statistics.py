@@ -33,6 +33,7 @@ from cuvisc.runtime.batches import pixels_of
 from cuvisc.runtime.carry import statistic_for
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.lanes import read_ahead
+from cuvisc.runtime.missing import blank
 from cuvisc.runtime.progress import follow, log
 from cuvisc.runtime.ranks import gather, rank_and_world
 from cuvisc.runtime.sample import PixelSample
@@ -185,7 +186,7 @@ class _Reading:
         """Measure one batch; nodes that look at whole images see them whole."""
         found = {INPUT: cube}
         if self._evaluated:
-            found = {**self.module.evaluate(cube, self._evaluated), INPUT: cube}
+            found = {**self.module.evaluate(blank(cube), self._evaluated), INPUT: cube}
         step = self._stride
         values = {ref: pixels_of(found[ref][:, ::step, ::step]) for ref in (INPUT, *self._evaluated)}
         step = block_pixels(max(pixels.shape[1] for pixels in values.values()))

@@ -39,25 +39,35 @@ class Case:
 
 
 def per_image(function: Callable[..., np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda x: function(x, axis=(1, 2), keepdims=True)
+    """A statistic of the pixels whose bands are all finite, NaN for an image without any."""
+
+    def body(x: np.ndarray) -> np.ndarray:
+        found = np.full((len(x), 1, 1, x.shape[-1]), np.nan)
+        for image, out in zip(x, found, strict=True):
+            known = image[np.isfinite(image).all(axis=-1)]
+            out[...] = function(known) if len(known) else np.nan
+        return found
+
+    return body
 
 
-def lower_median(x: np.ndarray) -> np.ndarray:
-    pixels = x.reshape(len(x), -1, x.shape[-1])
-    middle = np.sort(pixels, axis=1)[:, (pixels.shape[1] - 1) // 2]
-    middle[np.isnan(pixels).any(axis=1)] = np.nan
-    return middle[:, None, None]
+def lower_median(pixels: np.ndarray) -> np.ndarray:
+    return np.sort(pixels, axis=0)[(len(pixels) - 1) // 2]
 
 
 def mahalanobis(x: np.ndarray, eps: float) -> np.ndarray:
-    scores = np.empty((*x.shape[:-1], 1))
+    """Of the pixels whose bands are all finite, NaN for others."""
+    scores = np.full((*x.shape[:-1], 1), np.nan)
     for image, out in zip(x, scores, strict=True):
-        pixels = image.reshape(-1, x.shape[-1])
+        known = np.isfinite(image).all(axis=-1)
+        pixels = image[known]
+        if not len(pixels):
+            continue
         centered = pixels - pixels.mean(axis=0)
         covariance = centered.T @ centered / max(len(pixels) - 1, 1)
         ridge = eps**2 * np.trace(covariance) / x.shape[-1] + 1e-30
         inverse = np.linalg.inv(covariance + ridge * np.eye(x.shape[-1]))
-        out[...] = np.einsum("nc,cd,nd->n", centered, inverse, centered).reshape(out.shape)
+        out[known] = np.einsum("nc,cd,nd->n", centered, inverse, centered)[:, None]
     return scores
 
 
@@ -96,13 +106,13 @@ CASES = {
     ),
     "floor_at": Case(lambda x: ops.floor_at(x, 0.25), lambda x: np.maximum(x, 0.25), 0.0),
     "gather_bands": Case(lambda x: ops.gather_bands(x, [3, 0, 0]), lambda x: x[..., [3, 0, 0]], 0.0),
-    "image_deviation": Case(ops.image_deviation, per_image(np.std), 1e-5),
+    "image_deviation": Case(ops.image_deviation, per_image(lambda pixels: np.std(pixels, axis=0)), 1e-5),
     "image_mahalanobis": Case(
         lambda x: ops.image_mahalanobis(x, 1e-3), lambda x: mahalanobis(x, 1e-3), 1e-5
     ),
-    "image_maximum": Case(ops.image_maximum, per_image(np.max), 0.0),
-    "image_median": Case(ops.image_median, lower_median, 0.0),
-    "image_minimum": Case(ops.image_minimum, per_image(np.min), 0.0),
+    "image_maximum": Case(ops.image_maximum, per_image(lambda pixels: np.max(pixels, axis=0)), 0.0),
+    "image_median": Case(ops.image_median, per_image(lower_median), 0.0),
+    "image_minimum": Case(ops.image_minimum, per_image(lambda pixels: np.min(pixels, axis=0)), 0.0),
     "keep_pixels": Case(
         lambda x: ops.keep_pixels(x, ops.valid_pixels(x, saturation=1.0)),
         lambda x: np.where((np.isfinite(x) & (x < 1)).all(-1, keepdims=True), x, np.nan),

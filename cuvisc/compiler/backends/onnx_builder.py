@@ -99,3 +99,21 @@ class GraphBuilder:
             list(inner.initializers.values()),
         )
         return self.node("Loop", self.constant("trips", count, "int64"), "", state, body=graph)
+
+    def either(
+        self,
+        condition: str,
+        then: Callable[[OnnxBuilder], str],
+        otherwise: Callable[[OnnxBuilder], str],
+        dtype: str = "float32",
+    ) -> str:
+        """What one of two bodies gives, as a condition says when the model runs; only that one is computed."""
+        bodies = {}
+        for branch, body in (("then", then), ("else", otherwise)):
+            inner = GraphBuilder()
+            inner.enter(f"{self.scope}/{branch}")
+            name = body(inner)
+            made = helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), None)
+            constants = list(inner.initializers.values())
+            bodies[f"{branch}_branch"] = helper.make_graph(inner.nodes, inner.scope, [], [made], constants)
+        return self.node("If", condition, **bodies)

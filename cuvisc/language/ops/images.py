@@ -1,8 +1,8 @@
 """Ops over the pixels of one image: extrema, deviation and median of every band, and distance to the image's
 own background.
 
-None of them can be computed in strips of an image. A value that is not a number makes its band's statistic, and the
-distances of its whole image, not a number.
+None of them can be computed in strips of an image. They are of the pixels that `taking_part` tells: one with a band
+that is not finite is left out, and has no distance. Of an image without any other pixel they are not a number.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ..types import TensorType
 from .op import OnnxBuilder, Op, OpError, apply
+from .taking_part import OnnxTakingPart, TakingPart, taking_part
 
-_DOUBLE, _FLOAT, _BOOL = 11, 1, 9
+_DOUBLE, _FLOAT, _INT64 = 11, 1, 7
 _TINY = 1e-30
 """Added to the diagonal of a covariance, so that an image without any variation has scores of zero."""
 
@@ -34,11 +35,13 @@ class _PerBand(Op):
         return TensorType(x.dtype, (x.dims[0], 1, 1, x.dims[-1]))
 
 
-def _keep_nan(b: OnnxBuilder, x: str, axes: str, statistic: str) -> str:
-    """The statistic, NaN where the image has one: ONNX Runtime's comparisons pass over NaN, or not, by its position."""
-    flags = b.node("Cast", b.node("IsNaN", x), to=_FLOAT)
-    found = b.node("Cast", b.node("ReduceMax", flags, axes, keepdims=1), to=_BOOL)
-    return b.node("Where", found, b.constant("nan", np.nan), statistic)
+def _known(statistic: Tensor, part: TakingPart) -> Tensor:
+    """The statistic, NaN for an image without a finite pixel."""
+    return statistic.masked_fill(part.empty, np.nan)
+
+
+def _known_onnx(b: OnnxBuilder, statistic: str, part: OnnxTakingPart) -> str:
+    return b.node("Where", part.empty, b.constant("none", np.float64("nan")), statistic)
 
 
 class ImageExtremum(_PerBand):
@@ -47,31 +50,72 @@ class ImageExtremum(_PerBand):
     def __init__(self, name: str, operator: str) -> None:
         self.name = name  # type: ignore[misc]
         self._operator = operator
+        self._neutral = np.inf if operator == "ReduceMin" else -np.inf
 
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
+        (x,) = values
         reduce = torch.amin if self._operator == "ReduceMin" else torch.amax
-        return reduce(values[0], dim=(1, 2), keepdim=True)
+        part = taking_part(x)
+        if part is None:
+            return reduce(x, dim=(1, 2), keepdim=True)
+        others = torch.where(part.pixels, x, torch.full_like(x, self._neutral))
+        return _known(reduce(others, dim=(1, 2), keepdim=True), part)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values
-        axes = b.constant("axes", [1, 2], "int64")
-        return _keep_nan(b, x, axes, b.node(self._operator, x, axes, keepdims=1))
+        part = OnnxTakingPart(b, x)
+
+        def extremum(inner: OnnxBuilder, values: str) -> str:
+            return inner.node(self._operator, values, inner.constant("axes", [1, 2], "int64"), keepdims=1)
+
+        def of_others(inner: OnnxBuilder) -> str:
+            neutral = inner.constant("neutral", np.float64(self._neutral))
+            return _known_onnx(inner, extremum(inner, inner.node("Where", part.pixels, x, neutral)), part)
+
+        return b.either(part.all, lambda inner: extremum(inner, x), of_others)
 
 
 class ImageDeviation(_PerBand):
-    """Population standard deviation."""
+    """Population standard deviation.
+
+    Pixels that take no part stand at the mean, where they add nothing to the sum of squares; the number of pixels that
+    it is divided by is put right after.
+    """
 
     name = "image_deviation"
 
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
-        return values[0].std(dim=(1, 2), correction=0, keepdim=True)
+        (x,) = values
+        part = taking_part(x)
+        if part is None:
+            return x.std(dim=(1, 2), correction=0, keepdim=True)
+        share = part.share
+        known = torch.where(part.pixels, x, torch.zeros_like(x))
+        mean = known.mean(dim=(1, 2), keepdim=True) / share.to(x.dtype)
+        centred = torch.where(part.pixels, x, mean)
+        deviation = centred.std(dim=(1, 2), correction=0, keepdim=True) * share.rsqrt().to(x.dtype)
+        return _known(deviation, part)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values
+        part = OnnxTakingPart(b, x)
         axes = b.constant("axes", [1, 2], "int64")
-        centered = b.node("Sub", x, b.node("ReduceMean", x, axes, keepdims=1))
-        variance = b.node("ReduceMean", b.node("Mul", centered, centered), axes, keepdims=1)
-        return b.node("Sqrt", variance)
+
+        def variance(inner: OnnxBuilder, values: str, mean: str) -> str:
+            centered = inner.node("Sub", values, mean)
+            return inner.node("ReduceMean", inner.node("Mul", centered, centered), axes, keepdims=1)
+
+        def of_all(inner: OnnxBuilder) -> str:
+            return variance(inner, x, inner.node("ReduceMean", x, axes, keepdims=1))
+
+        def of_others(inner: OnnxBuilder) -> str:
+            share = inner.node("Cast", part.share(inner), to=_FLOAT)
+            known = inner.node("Where", part.pixels, x, inner.constant("zero", np.float64(0)))
+            mean = inner.node("Div", inner.node("ReduceMean", known, axes, keepdims=1), share)
+            found = variance(inner, inner.node("Where", part.pixels, x, mean), mean)
+            return _known_onnx(inner, inner.node("Div", found, share), part)
+
+        return b.node("Sqrt", b.either(part.all, of_all, of_others))
 
 
 class ImageMedian(_PerBand):
@@ -80,20 +124,36 @@ class ImageMedian(_PerBand):
     name = "image_median"
 
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
-        ranked = values[0].flatten(1, 2).sort(dim=1).values
-        last = ranked[:, -1, None, None, :]
-        return torch.where(torch.isnan(last), last, ranked[:, (ranked.shape[1] - 1) // 2, None, None, :])
+        (x,) = values
+        part = taking_part(x)
+        if part is None:
+            ranked = x.flatten(1, 2).sort(dim=1).values
+            return ranked[:, (ranked.shape[1] - 1) // 2, None, None, :]
+        last = torch.where(part.pixels, x, torch.full_like(x, np.inf))
+        ranked = last.flatten(1, 2).sort(dim=1).values
+        rank = (part.pixels.flatten(1).sum(dim=1) - 1) // 2
+        median = ranked.gather(1, rank[:, None, None].expand(-1, 1, x.shape[-1]))
+        return _known(median[:, :, None, :], part)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values
-        pixels = b.node("Reshape", x, b.constant("pixels", [0, -1, constants["bands"]], "int64"))
-        count = b.node("Shape", pixels, start=1, end=2)
-        one, two = b.constant("one", [1], "int64"), b.constant("two", [2], "int64")
+        part = OnnxTakingPart(b, x)
+        last = b.node("Where", part.pixels, x, b.constant("last", np.float64("inf")))
+        pixels = b.node("Reshape", last, b.constant("pixels", [0, -1, constants["bands"]], "int64"))
+        row, one, two = (
+            b.constant(name, [value], "int64") for name, value in (("row", 1), ("one", 1), ("two", 2))
+        )
+        total = b.node("Div", b.node("Sub", b.node("Shape", pixels, start=1, end=2), one), two)
+        smallest = b.node("TopK", pixels, b.node("Add", total, one), axis=1, largest=0, sorted=1)
+        taken = b.node("Cast", part.pixels, to=_INT64)
+        count = b.node("ReduceSum", taken, b.constant("all", [1, 2, 3], "int64"), keepdims=0)
         rank = b.node("Div", b.node("Sub", count, one), two)
-        smallest = b.node("TopK", pixels, b.node("Add", rank, one), axis=1, largest=0, sorted=1)
-        median = b.node("Gather", smallest, rank, axis=1)
-        axes = b.constant("axes", [1, 2], "int64")
-        return _keep_nan(b, x, axes, b.node("Unsqueeze", median, b.constant("row", [1], "int64")))
+        first = b.node("Gather", smallest, b.constant("first", [0], "int64"), axis=1)
+        places = b.node(
+            "Expand", b.node("Unsqueeze", rank, b.constant("each", [1, 2], "int64")), b.node("Shape", first)
+        )
+        median = b.node("GatherElements", smallest, places, axis=1)
+        return _known_onnx(b, b.node("Unsqueeze", median, row), part)
 
 
 class ImageMahalanobis(Op):
@@ -103,6 +163,8 @@ class ImageMahalanobis(Op):
     which bands that depend on each other do not disturb: an explicit S^-1 would square the condition of L. ONNX has no
     factorisation: there C steps of Cholesky's elimination turn [S, I] into [L^T, L^-1]. An image whose S is not
     positive definite in float64, with an eps below 1e-7 or so, has scores that are not a number.
+
+    Pixels that take no part stand at the mean, where they add nothing to the covariance.
     """
 
     name = "image_mahalanobis"
@@ -120,8 +182,17 @@ class ImageMahalanobis(Op):
         (x,) = values
         pixels = x.flatten(1, 2).double()
         bands = pixels.shape[-1]
-        freedom = (torch.ones_like(pixels[0, :, 0]).sum() - 1).clamp_min(1)
-        centered = pixels - pixels.mean(dim=1, keepdim=True)
+        part = taking_part(x)
+        if part is None:
+            freedom = (torch.ones_like(pixels[0, :, 0]).sum() - 1).clamp_min(1)
+            centered = pixels - pixels.mean(dim=1, keepdim=True)
+        else:
+            taken = part.pixels.flatten(1, 2)
+            count = taken.sum(dim=1, keepdim=True)
+            freedom = (count - 1).clamp_min(1)
+            nothing = torch.zeros_like(pixels)
+            mean = torch.where(taken, pixels, nothing).sum(dim=1, keepdim=True) / count
+            centered = torch.where(taken, pixels - mean, nothing)
         covariance = centered.mT @ centered / freedom
         ridge = constants["eps"] ** 2 * covariance.diagonal(dim1=1, dim2=2).mean(dim=1) + _TINY
         identity = torch.eye(bands, dtype=pixels.dtype, device=x.device)
@@ -129,17 +200,29 @@ class ImageMahalanobis(Op):
         white = torch.linalg.solve_triangular(lower, centered.mT, upper=False)
         distances = white.square().sum(dim=1).masked_fill(failed[:, None] > 0, np.nan)
         scores: Tensor = distances.reshape(x.shape[:-1])[..., None]
-        return scores.to(x.dtype)
+        return (scores if part is None else scores.masked_fill(~part.finite, np.nan)).to(x.dtype)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values
         bands, eps = constants["bands"], constants["eps"]
         last = b.constant("last", [-1], "int64")
         flat = b.constant("flat", [0, -1, bands], "int64")
+        part = OnnxTakingPart(b, x)
+        taken = b.node("Reshape", part.pixels, b.constant("mask", [0, -1, 1], "int64"))
         pixels = b.node("Cast", b.node("Reshape", x, flat), to=_DOUBLE)
         rows = b.constant("rows", [1], "int64")
-        centered = b.node("Sub", pixels, b.node("ReduceMean", pixels, rows, keepdims=1))
-        count = b.node("Cast", b.node("Shape", pixels, start=1, end=2), to=_DOUBLE)
+        count = b.node("ReduceSum", b.node("Cast", taken, to=_DOUBLE), rows, keepdims=1)
+
+        def of_all(inner: OnnxBuilder) -> str:
+            return inner.node("Sub", pixels, inner.node("ReduceMean", pixels, rows, keepdims=1))
+
+        def of_others(inner: OnnxBuilder) -> str:
+            nothing = inner.constant("nothing", 0.0, "float64")
+            total = inner.node("ReduceSum", inner.node("Where", taken, pixels, nothing), rows, keepdims=1)
+            deviation = inner.node("Sub", pixels, inner.node("Div", total, count))
+            return inner.node("Where", taken, deviation, nothing)
+
+        centered = b.either(part.all, of_all, of_others, "float64")
         one = b.constant("one", [1.0], "float64")
         freedom = b.node("Max", b.node("Sub", count, one), one)
         scatter = b.node("MatMul", b.node("Transpose", centered, perm=[0, 2, 1]), centered)
@@ -155,7 +238,7 @@ class ImageMahalanobis(Op):
         shape = b.node(
             "Concat", b.node("Shape", x, start=0, end=3), b.constant("single", [1], "int64"), axis=0
         )
-        return b.node("Reshape", b.node("Cast", scores, to=_FLOAT), shape)
+        return b.node("Add", b.node("Reshape", b.node("Cast", scores, to=_FLOAT), shape), part.mark)
 
     def _inverse_root(self, b: OnnxBuilder, matrix: str, bands: int) -> str:
         """L^-1 [B,C,C] of a positive definite matrix L L^T."""

@@ -41,6 +41,15 @@ class OnnxBuilder(Protocol):
     ) -> str:
         """Apply ``body(builder, index, state) -> state`` ``count`` times to a float64 state of ``shape``."""
 
+    def either(
+        self,
+        condition: str,
+        then: Callable[[OnnxBuilder], str],
+        otherwise: Callable[[OnnxBuilder], str],
+        dtype: str = "float32",
+    ) -> str:
+        """What one of two bodies gives, as a condition says when the model runs; only that one is computed."""
+
 
 class Op:
     """One primitive; stateless. ``constants`` are tensors known at compile time, ``attributes`` plain data."""

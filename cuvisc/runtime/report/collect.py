@@ -20,6 +20,7 @@ from cuvisc.compiler.module import CompiledGraph
 from cuvisc.runtime.batches import phase_one_batches
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.data.datamodule import GraphDataModule
+from cuvisc.runtime.missing import blank
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.report import pictures
 from cuvisc.runtime.report.choice import Choice, choose
@@ -85,7 +86,7 @@ class _Reading:
         cube = check_batch(batch, "the validation data")
         self.module.bind(cube.shape[-1])
         choice = self.choice = self.choice or choose(self.module.graph, self.module.widths)
-        found = self.module.evaluate(cube, choice.wanted) if choice.wanted else {}
+        found = self.module.evaluate(blank(cube), choice.wanted) if choice.wanted else {}
         values = {ref: found[ref] for ref in (*choice.ranked, *choice.decisions, *choice.outputs)}
         truth = _truth(self.module, batch)
         names = _names(batch, len(cube))
