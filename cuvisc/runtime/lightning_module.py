@@ -93,7 +93,7 @@ class CuvisLightningModule(LightningModule):
         scheduler = make_scheduler(
             self.config.optimizer,
             optimizer,
-            length=self._length,
+            length=self.length,
             monitor=self._plateau,
         )
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
@@ -104,7 +104,7 @@ class CuvisLightningModule(LightningModule):
         monitor = self.config.optimizer.scheduler.monitor
         return self.monitored if monitor == MONITORED else monitor
 
-    def _length(self) -> Length:
+    def length(self) -> Length:
         """Epochs and optimizer steps that phase 2 will take, by `max_epochs` and `max_steps`."""
         trainer = self.trainer
         trainer.fit_loop.setup_data()

@@ -46,7 +46,8 @@ class KeepBest(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = trainer.callback_metrics.get(MONITORED)
-        if trainer.sanity_checking or found is None or not float(found) < self.value:
+        after = trainer.validating and trainer.current_epoch > 0
+        if trainer.sanity_checking or after or found is None or not float(found) < self.value:
             return
         self.value, self.epoch = float(found), trainer.current_epoch
         self.metrics = metrics_of(trainer)
@@ -161,7 +162,7 @@ def make_trainer(
             default_root_dir=str(folder.parent),
             enable_autolog_hparams=False,
         )
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         accelerator = config.trainer.accelerator
         if accelerator not in ("auto", "cpu") and any(word in str(error) for word in _DEVICE_WORDS):
             raise DeviceError(f"training.trainer.accelerator is {accelerator}: {error}") from error

@@ -27,6 +27,7 @@ from cuvisc.language.leaf import LeafNode, MonitoringNode
 from cuvisc.language.node import Node
 from cuvisc.runtime.attached import attach_leaves
 from cuvisc.runtime.batches import phase_one_batches
+from cuvisc.runtime.callbacks.averaging import AveragedWeights, averaged_by
 from cuvisc.runtime.class_balance import log_balance
 from cuvisc.runtime.components import make_config
 from cuvisc.runtime.config import DEFAULT_EPOCHS, TrainingConfig
@@ -242,9 +243,14 @@ class _Running:
             self.reporters.setup({**named, "graph": self.session.graph})
             try:
                 self._run_phases(trainer)
+                metrics = metrics_of(trainer)
+                averaged = averaged_by(trainer)
+                if averaged is not None:
+                    data = self.session.datamodule if self.validates else None
+                    metrics |= averaged.measure(trainer, self.lightning, data)
             finally:
                 self.reporters.close()
-        return self._finish(trainer)
+        return self._finish(trainer, metrics, averaged)
 
     def _epoch_state(self) -> list[Callback]:
         """What makes the run one that can be resumed."""
@@ -335,8 +341,7 @@ class _Running:
             phase1={"seconds": fit.seconds, "passes": fit.passes, "nodes": fit.nodes},
         )
 
-    def _finish(self, trainer: Trainer) -> Run:
-        metrics = metrics_of(trainer)
+    def _finish(self, trainer: Trainer, metrics: dict[str, float], averaged: AveragedWeights | None) -> Run:
         if self.best.weights is not None:
             self.module.nodes.load_state_dict(self.best.weights)
             metrics = self.best.metrics
@@ -354,7 +359,7 @@ class _Running:
             epochs=trainer.current_epoch if self.epochs else 0,
             steps=trainer.global_step,
             trained=list(self.lightning.trained) if self.epochs else [],
-            kept=self.session.config.keep,
+            **(averaged.facts if averaged is not None else {"kept": self.session.config.keep}),
             best=best,
             metrics=metrics,
             seconds={"phase1": self.folder.facts["phase1"]["seconds"], "total": round(seconds, 3)},

@@ -71,14 +71,24 @@ class LearningRateMonitor(_NamedCallback):
 
 
 class StochasticWeightAveraging(_NamedCallback):
-    """Average the weights of the last epochs (Izmailov et al. 2018)."""
+    """End with the mean of the weights after each of the last epochs (Izmailov et al. 2018).
+
+    `weights.safetensors` and the metrics of the run are those of the mean; checkpoints hold the weights themselves.
+    """
 
     swa_lrs: float = Param(doc="learning rate while averaging", gt=0)
     swa_epoch_start: int | float = Param(
-        0.8, "first averaged epoch: a number or a share of all", ge=0, share=True
+        0.8, "first averaged epoch: a number from 1 or a share of all", ge=0, share=True
     )
     annealing_epochs: int = Param(10, "epochs until that rate is reached", ge=0)
     annealing_strategy: str = Param("cos", "how it is reached", choices=("cos", "linear"))
+
+    def make(self, checkpoints: Path) -> Any:
+        from cuvisc.runtime.callbacks.averaging import AveragedWeights
+
+        return AveragedWeights(
+            self.swa_lrs, self.swa_epoch_start, self.annealing_epochs, self.annealing_strategy
+        )
 
 
 class Timer(_NamedCallback):
@@ -94,6 +104,9 @@ class DeviceStatsMonitor(_NamedCallback):
     cpu_stats: bool | None = Param(None, "log those of the CPU; null: where it is the device")
 
 
+_COPYING = tuple(
+    f"lightning.pytorch.callbacks.{module}" for module in ("stochastic_weight_avg", "weight_averaging")
+)
 NAMED: Mapping[str, type[_NamedCallback]] = {cls.__name__: cls for cls in _NamedCallback.__subclasses__()}
 
 
@@ -104,6 +117,11 @@ def make_callbacks(entries: Sequence[Any], checkpoints: Path) -> list[Any]:
         entry.make(checkpoints) if isinstance(entry, _NamedCallback) else entry for entry in made if entry
     ]
     for callback in callbacks:
+        if type(callback).__module__ in _COPYING:
+            raise ParameterError(
+                f"TrainerConfig: `callbacks`: Lightning's {type(callback).__name__} copies the module before phase 1 "
+                "has made its parameters; use {'type': 'StochasticWeightAveraging', 'swa_lrs': …}"
+            )
         if not hasattr(callback, "on_train_epoch_end"):
             raise ParameterError(
                 f"TrainerConfig: `callbacks` are mappings with a `type` or Lightning callbacks, got {callback!r}"
