@@ -14,7 +14,10 @@ class BinaryAnomalyLabelMapper(Node):
 
     mask = 1 where the label is one of ``anomaly_class_ids``, or, without them, where it is none of ``normal_class_ids``
 
-    The mapped labels stand as ``mask`` in every batch. Export leaves nothing of this node.
+    Class ids are the ``labels`` of a batch, or its ``mask`` where it has no labels; what is mapped stands as its
+    ``mask``, in the place of one that came with labels. A mask of true and false is left as it is. Losses, metrics,
+    figures and the report see the mapped mask. Export leaves nothing of this node: ``cuvisc evaluate`` takes what
+    a mask holds above 0 for anomalies.
     """
 
     aliases = ("cuvis_ai.node.label_mapper.BinaryAnomalyLabelMapper",)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cuvisc.compiler.graph import TypedGraph
@@ -16,10 +15,15 @@ from cuvisc.compiler.module import CompiledGraph
 from cuvisc.runtime.data.cube_samples import IGNORED, KnownRegions
 from cuvisc.runtime.data.datamodule import GraphDataModule, Stage
 from cuvisc.runtime.data.regions import STAGES
+from cuvisc.runtime.mapped_truth import mappers_of, with_mapped_truth
 from cuvisc.runtime.progress import bars_wanted, follow, log
 
 _SHOWN_CLASSES = 20
 _TRUTH = ("mask", "labels")
+_LOST_IDS = (
+    "the graph maps class ids, but what a mask holds above 0 is made 1 when it is read: name the files of class ids as "
+    "`labels`"
+)
 
 
 @dataclass
@@ -32,18 +36,18 @@ class Balance:
     classes: Counter[int] = field(default_factory=Counter)
 
     def add(self, truth: Mapping[str, NDArray[Any]], module: CompiledGraph) -> None:
-        """Count the ground truth of some pixels, the labels mapped as the graph maps them."""
+        """Count the ground truth of some pixels, class ids mapped as the graph maps them."""
         known = [truth[kind] for kind in _TRUTH if kind in truth]
         if not known:
             return
         ignored = known[0] == IGNORED
         self.pixels += known[0].size
         self.ignored += int(np.count_nonzero(ignored))
-        if "labels" in truth:
-            values, counts = np.unique(truth["labels"][~ignored], return_counts=True)
+        if "labels" in truth or (mappers_of(module) and known[0].dtype != np.bool_):
+            values, counts = np.unique(known[-1][~ignored], return_counts=True)
             self.classes.update(dict(zip(map(int, values), map(int, counts), strict=True)))
-        anomalous = _mapped(truth, module) if "labels" in truth else None
-        anomalous = known[0] > 0 if anomalous is None else anomalous > 0
+        mapped = with_mapped_truth(module, {kind: _native(truth[kind]) for kind in _TRUTH if kind in truth})
+        anomalous = np.asarray(mapped["mask" if "mask" in mapped else "labels"]) > 0
         self.anomalies = (self.anomalies or 0) + int(np.count_nonzero(anomalous & ~ignored))
 
     @property
@@ -75,6 +79,9 @@ def log_balance(datamodule: Any, graph: TypedGraph, module: CompiledGraph) -> No
         log.info("%s: %s", stage, balance.words())
     readers = [leaf for leaf in graph.leaves if "mask" in leaf.entry.get("needs", ())]
     losses = [leaf for leaf in readers if leaf.kind == "loss"]
+    lost = _stages_of_lost_ids(datamodule) if mappers_of(module) else []
+    if lost:
+        log.warning("%s: %s", ", ".join(lost), _LOST_IDS)
     train, val = found.get("train"), found.get("val")
     if train is not None and losses and not train.anomalies:
         names = ", ".join(f"`{leaf.id}`" for leaf in losses)
@@ -99,11 +106,16 @@ def count_stages(datamodule: Any, module: CompiledGraph) -> dict[Stage, Balance]
     return found
 
 
-def _mapped(truth: Mapping[str, NDArray[Any]], module: CompiledGraph) -> NDArray[Any] | None:
-    """What the last node that maps labels makes of them, None without one."""
-    mapped = None
-    labels = torch.from_numpy(truth["labels"].astype(np.int64))
-    for node in module.graph.nodes:
-        made = module.node(node.id).map_labels(labels)
-        mapped = mapped if made is None else made
-    return None if mapped is None else np.asarray(mapped.numpy())
+def _stages_of_lost_ids(datamodule: Any) -> list[Stage]:
+    """Stages of whose masks 0 and 1 alone are left, and which have no labels."""
+    found = []
+    for stage in STAGES if isinstance(datamodule, GraphDataModule) else ():
+        samples = datamodule.samples(stage)
+        if isinstance(samples, KnownRegions) and samples.classes is not None:
+            held = {kind for region in samples.regions for kind in region.file.truth}
+            found += [stage] if held == {"mask"} else []
+    return found
+
+
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    return values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -28,7 +28,8 @@ from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.frozen import FrozenValues, is_worthwhile, memory_limit
 from cuvisc.runtime.gradients import Evaluation, prepare
-from cuvisc.runtime.missing import emptied, mark, marked_pixels, marks_of
+from cuvisc.runtime.mapped_truth import with_mapped_truth
+from cuvisc.runtime.missing import blank, emptied, mark, marked_pixels, marks_of
 from cuvisc.runtime.optimizers import Length, is_of_validation, make_optimizer, make_scheduler, planned_length
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.reporting import Reporters
@@ -82,7 +83,7 @@ class CuvisLightningModule(LightningModule):
 
     def forward(self, cube: Tensor) -> dict[str, Tensor]:
         """Every value of the graph, by name."""
-        return self.compiled(cube)  # type: ignore[no-any-return]
+        return self.compiled(blank(cube))  # type: ignore[no-any-return]
 
     def configure_optimizers(self) -> Any:
         options = self.config.trainer
@@ -229,16 +230,7 @@ class CuvisLightningModule(LightningModule):
             values = {ref: mark(value, missing) for ref, value in values.items() if ref in wanted}
             if marks_of(self.compiled):
                 batch = emptied(batch, missing)
-        return self._with_mapped_labels(batch), values
-
-    def _with_mapped_labels(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        seen = dict(batch)
-        if seen.get("labels") is not None:
-            for node in self.compiled.graph.nodes:
-                mapped = self.compiled.node(node.id).map_labels(seen["labels"])
-                if mapped is not None:
-                    seen["mask"] = mapped
-        return seen
+        return with_mapped_truth(self.compiled, batch), values
 
     def _compute_losses(self, batch: dict[str, Any], values: Values) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}

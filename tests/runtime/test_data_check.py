@@ -219,6 +219,20 @@ def test_a_class_raster_given_as_a_mask_is_told(folder: Path) -> None:
     )
 
 
+def test_class_ids_that_the_graph_maps_are_not_odd(folder: Path) -> None:
+    """Where they reach it: what a folder reads as a mask is 0 and 1."""
+    for name in "abc":
+        np.savez(f"{name}.npz", cube=cube_of((9, 9, 5), seed=ord(name)), mask=np.arange(81).reshape(9, 9) % 4)
+    text = ANOMALY.replace(
+        "nodes:", "nodes:\n  m: {type: BinaryAnomalyLabelMapper, normal_class_ids: [0, 2]}"
+    )
+    found = checked("type: CubeFiles, train: a.npz, val: b.npz, test: c.npz, data_dir: .", text)
+    assert not [message for message in said(found) if "the mask holds" in message]
+    assert dict(found.survey.balances["train"].classes) == {0: 21, 1: 20, 2: 20, 3: 20}
+    assert found.survey.balances["train"].anomalies == 40
+    assert "a.npz, b.npz, c.npz: the mask holds 0, 1, 2, 3" in said(checked("type: CubeFolder", text))[0]
+
+
 def test_a_mask_beside_its_cube_by_its_georeference_is_told(folder: Path) -> None:
     write_tiff(folder / "a.tif", cube_of((9, 9, 5)))
     mask = np.eye(9, dtype="u1")[..., None]

@@ -7,7 +7,7 @@ in parts, another sample by sample, one with loaders of its own batch by batch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from cuvisc.runtime.data.datamodule import GraphDataModule, Stage
 from cuvisc.runtime.data.regions import STAGES
 from cuvisc.runtime.data.tiles import Box
 from cuvisc.runtime.data_check.tally import Tally
+from cuvisc.runtime.mapped_truth import mappers_of
 from cuvisc.schema.errors import CuviscError, DataError
 
 Progress = Callable[[float], None]
@@ -121,6 +122,7 @@ def read_all(
 class _Reader:
     def __init__(self, survey: Survey, module: CompiledGraph, progress: Progress) -> None:
         self._survey, self._module, self._progress = survey, module, progress
+        self._maps = bool(mappers_of(module))
 
     def read_file(self, location: str, regions: Sequence[tuple[Stage, KnownRegions, int]]) -> None:
         """All regions of one file; a pixel that several hold is counted once for the file."""
@@ -132,7 +134,8 @@ class _Reader:
             try:
                 self._survey.balances[stage].add(source.truth(index), self._module)
                 content = self._read_parts(stage, source.parts(index), image, box, unread)
-                image.mask_values |= _mask_values(file, box, source.classes)
+                if not self._is_mapped(file.truth, source.classes):
+                    image.mask_values |= _mask_values(file, box, source.classes)
             except Exception as error:
                 self._survey.refuse(error)
                 continue
@@ -169,11 +172,15 @@ class _Reader:
             image.tally.add(cube.reshape(-1, bands))
         truth = {key: np.asarray(sample[key]).reshape(height, width) for key in _truth_of(sample)}
         self._survey.balances[stage].add(truth, self._module)
-        if "mask" in truth:
+        if "mask" in truth and not self._is_mapped(truth):
             values = np.unique(truth["mask"])[:_MOST_VALUES]
             self._survey.images[name].mask_values |= set(map(float, values))
         self._survey.samples.append(SampleOf(stage, name, Box(0, height, 0, width), content))
         self._progress(1)
+
+    def _is_mapped(self, truth: Collection[str], classes: Classes | None = None) -> bool:
+        """Whether what a mask holds is of no account: class ids for the graph to map, or beside those that it maps."""
+        return self._maps and ("labels" in truth or classes is None)
 
     def _read_parts(
         self, stage: Stage, parts: Iterator[Any], image: Image, box: Box, unread: NDArray[np.bool_]

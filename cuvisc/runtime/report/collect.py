@@ -20,6 +20,7 @@ from cuvisc.compiler.module import CompiledGraph
 from cuvisc.runtime.batches import phase_one_batches
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.data.datamodule import GraphDataModule
+from cuvisc.runtime.mapped_truth import with_mapped_truth
 from cuvisc.runtime.missing import blank
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.report import pictures
@@ -173,13 +174,9 @@ def _validation_batches(datamodule: Any) -> Iterator[Any]:
 
 
 def _truth(module: CompiledGraph, batch: Mapping[str, Any]) -> Tensor | None:
-    """Where the anomalies are, as losses and metrics see it: mapped labels, else the mask, else labels > 0."""
-    labels = batch.get("labels")
-    truth = batch["mask"] if batch.get("mask") is not None else labels
-    if labels is not None:
-        for node in module.graph.nodes:
-            mapped = module.node(node.id).map_labels(labels)
-            truth = truth if mapped is None else mapped
+    """Where the anomalies are, as losses and metrics see it: mapped class ids, else the mask, else labels > 0."""
+    seen = with_mapped_truth(module, batch)
+    truth = seen["mask"] if seen.get("mask") is not None else seen.get("labels")
     return None if truth is None else torch.as_tensor(truth) > 0
 
 
