@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from cuvisc.compiler.attach import attach_leaves
 from cuvisc.compiler.bands import declared_bands
+from cuvisc.compiler.contradictions import check_contradictions
 from cuvisc.compiler.expectations import check_expectations
 from cuvisc.compiler.graph import INPUT, TypedGraph
 from cuvisc.compiler.infer import Inference
@@ -74,5 +75,6 @@ def _check(
     check_targets(graph, catalogue, targets, diagnostics)
     check_use(graph, diagnostics)
     check_expectations(graph, catalogue, diagnostics)
+    check_contradictions(graph, diagnostics)
     check_monitored(graph, catalogue, diagnostics)
     return graph

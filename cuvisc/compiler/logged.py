@@ -1,6 +1,7 @@
-"""The names under which training logs, and what waits for a name that is none of them: warnings.
+"""The names under which training logs, and what waits for a name that is none of them.
 
-Losses and metrics say what they log. Pure Python: never torch or numpy.
+An error where the training would stop for it, else a warning. Losses and metrics say what they log. Pure Python: never
+torch or numpy.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cuvisc.compiler.gradients import nothing_trains
 from cuvisc.compiler.graph import TypedGraph, TypedLeaf
 from cuvisc.compiler.references import listed
 from cuvisc.language.choose import read_choice
@@ -25,23 +27,44 @@ _BAND = "{k}"
 
 
 def check_monitored(graph: TypedGraph, catalogue: Catalogue, diagnostics: Diagnostics) -> None:
-    """Warn of callbacks and schedulers that watch a value which nothing logs."""
+    """Report callbacks and schedulers that watch a value which nothing logs."""
     watches = list(_watches(graph, catalogue))
     if not watches:
         return
-    names, patterns = _logged(graph)
+    trainer = _trainer(graph)
+    logged = logged_names(graph, validates=trainer.get("limit_val_batches") != 0)
+    epochs = trainer.get("max_epochs")
+    trains = nothing_trains(graph) is None if epochs is None else epochs != 0
     for watch in watches:
-        if watch.name in (*names, "lr") or watch.name.startswith((*patterns, "lr-")):
+        if logged.has(watch.name):
             continue
-        known = [*names, *(f"{pattern}…" for pattern in patterns)]
         default = "" if watch.said else " by default"
-        diagnostics.warning(
-            "W305",
+        report, code = (
+            (diagnostics.error, "E315") if trains and watch.strict else (diagnostics.warning, "W305")
+        )
+        report(
+            code,
             f"`{dotted(watch.path)}` waits for `{watch.name}`{default}, which is never logged",
             graph.spec.document.value_span(watch.path),
-            help=_meant(watch.name, names)
-            or (f"logged are {listed(known)}" if known else "without a loss or a metric nothing is logged"),
+            help=_meant(watch.name, logged.names) or logged.describe(),
         )
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Every name that is logged, and how names begin of which more is not known."""
+
+    names: tuple[str, ...]
+    beginnings: tuple[str, ...]
+
+    def has(self, name: str) -> bool:
+        """Whether a value of that name may be logged."""
+        return name in (*self.names, "lr") or name.startswith((*self.beginnings, "lr-"))
+
+    def describe(self) -> str:
+        """What there is, in words."""
+        known = [*self.names, *(f"{beginning}…" for beginning in self.beginnings)]
+        return f"logged are {listed(known)}" if known else "without a loss or a metric nothing is logged"
 
 
 def _meant(written: str, names: Sequence[str]) -> str:
@@ -55,17 +78,18 @@ def _meant(written: str, names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Watch:
-    """A value that is waited for; `said` is false where it is the default of whatever waits."""
+    """A value that is waited for; `said` is false where it is the default of whatever waits, `strict` where
+    that can do without it."""
 
     path: Path
     name: str
     said: bool = True
+    strict: bool = True
 
 
 def _watches(graph: TypedGraph, catalogue: Catalogue) -> Iterator[_Watch]:
     training = graph.spec.training
-    trainer = training.get("trainer")
-    callbacks = trainer.get("callbacks") if isinstance(trainer, Mapping) else None
+    callbacks = _trainer(graph).get("callbacks")
     for index, callback in enumerate(callbacks if isinstance(callbacks, (list, tuple)) else ()):
         if callback.get("enabled", True):
             yield from _watched_by(callback, (*CALLBACKS, index), catalogue)
@@ -83,14 +107,21 @@ def _watched_by(callback: Mapping[str, object], path: Path, catalogue: Catalogue
     default = definition["properties"].get("monitor", {}).get("default") if definition is not None else None
     watched = callback.get("monitor", default)
     if isinstance(watched, str):
-        yield _Watch((*path, "monitor"), watched, "monitor" in callback)
+        strict = callback.get("strict", True) is not False
+        yield _Watch((*path, "monitor"), watched, "monitor" in callback, strict)
 
 
-def _logged(graph: TypedGraph) -> tuple[list[str], tuple[str, ...]]:
-    """Every name that is logged, and how names begin of which more is not known."""
+def _trainer(graph: TypedGraph) -> Mapping[str, object]:
+    trainer = graph.spec.training.get("trainer")
+    return trainer if isinstance(trainer, Mapping) else {}
+
+
+def logged_names(graph: TypedGraph, validates: bool) -> Logged:
+    """What the training of a graph logs, with its validations or without."""
     losses = [leaf.id for leaf in graph.leaves if leaf.kind == "loss"]
-    names = [f"{stage}/loss/{name}" for stage in _STAGES for name in (*losses, "total")] if losses else []
-    metrics = [leaf for leaf in graph.leaves if leaf.kind == "metric"]
+    stages = _STAGES if validates else _STAGES[:1]
+    names = [f"{stage}/loss/{name}" for stage in stages for name in (*losses, "total")] if losses else []
+    metrics = [leaf for leaf in graph.leaves if leaf.kind == "metric"] if validates else []
     of_leaf = {leaf.id: list(metric_names(graph, leaf)) for leaf in metrics}
     counts = Counter(name for found in of_leaf.values() for name in found)
     patterns: dict[str, None] = {}
@@ -103,7 +134,7 @@ def _logged(graph: TypedGraph) -> tuple[list[str], tuple[str, ...]]:
                 names.append(full)
     if any(_declared(leaf) is None for leaf in metrics):
         patterns = {_METRICS: None}
-    return names, tuple(patterns)
+    return Logged(tuple(names), tuple(patterns))
 
 
 def metric_names(graph: TypedGraph, leaf: TypedLeaf) -> Iterator[str]:

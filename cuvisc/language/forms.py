@@ -31,10 +31,25 @@ DURATION = Form(r"\d+:\d\d:\d\d:\d\d", "a time as DD:HH:MM:SS, such as 00:01:30:
 
 
 @dataclass(frozen=True)
+class AtLeast:
+    """Any number from `least` on, as the value of a condition."""
+
+    least: int
+
+    def __str__(self) -> str:
+        return f"at least {self.least}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The keywords of JSON Schema."""
+        return {"type": "number", "minimum": self.least}
+
+
+@dataclass(frozen=True)
 class Condition:
     """Where `parameter` has `value`, `other` may only be one of `choices`; `why` says so to people.
 
-    Only values that are given count: a default that would break a condition contradicts itself.
+    A value may be an :class:`AtLeast`. Only values that are given count: a default that would break a condition
+    contradicts itself.
     """
 
     parameter: str
@@ -45,11 +60,17 @@ class Condition:
 
     def holds(self, params: Mapping[str, Any]) -> bool:
         """Whether these parameters go together."""
-        return params[self.parameter] != self.value or params[self.other] in self.choices
+        value = params[self.parameter]
+        if isinstance(self.value, AtLeast):
+            applies = isinstance(value, (int, float)) and value >= self.value.least
+        else:
+            applies = value == self.value
+        return not applies or params[self.other] in self.choices
 
     def to_json(self) -> dict[str, Any]:
         """An `if` and `then` of JSON Schema; editors show the message."""
+        value = self.value.to_json() if isinstance(self.value, AtLeast) else {"const": self.value}
         return {
-            "if": {"properties": {self.parameter: {"const": self.value}}, "required": [self.parameter]},
+            "if": {"properties": {self.parameter: value}, "required": [self.parameter]},
             "then": {"properties": {self.other: {"enum": list(self.choices), "errorMessage": self.why}}},
         }

@@ -228,6 +228,19 @@ CODES: Mapping[str, Code] = {
         "phase 2 runs where there is something to train, and with 0 it never does.",
         "training: {trainer: {max_epochs: 10}}   # and no loss",
     ),
+    "E314": Code(
+        "training options exclude each other",
+        "The options of the training section contradict each other, or ask for what no training can have: Lightning "
+        "would refuse them after phase 1, or leave one of them out in silence.",
+        "training: {trainer: {max_epochs: -1, max_time: 00:01:00:00}, optimizer: {scheduler: one_cycle}}",
+    ),
+    "E315": Code(
+        "monitored value is never logged",
+        "A callback or the scheduler waits for a value of another name than those that are logged, and the training "
+        "would stop for it: `train/loss/<leaf>`, `val/loss/<leaf>`, both also with `total`, `val/metric/<name>` and "
+        "`lr`. Nothing under `val/` is logged where `limit_val_batches` is 0.",
+        "callbacks: [{type: EarlyStopping, monitor: val_loss}]",
+    ),
     "E401": Code(
         "target cannot express this",
         "A node declares, with a reason, that it cannot be exported to this target.",
@@ -258,10 +271,10 @@ CODES: Mapping[str, Code] = {
         "The node is trainable, but no loss depends on what it computes: phase 2 will not move it.",
     ),
     "W305": Code(
-        "monitored value is never logged",
-        "A callback or the scheduler waits for a value of another name than those that are logged: "
-        "`train/loss/<leaf>`, `val/loss/<leaf>`, both also with `total`, `val/metric/<name>` and `lr`.",
-        "callbacks: [{type: EarlyStopping, monitor: val_loss}]",
+        "monitored value is never logged, for which nothing waits",
+        "As E315, where it does not stop the training: an EarlyStopping with `strict: false` never stops, and without "
+        "gradient training no callback looks.",
+        "callbacks: [{type: EarlyStopping, monitor: val_loss, strict: false}]",
     ),
     "W306": Code(
         "data lacks what a leaf reads",

@@ -27,12 +27,12 @@ def giving(*keys: str | None) -> Catalogue:
     return Catalogue(schema)
 
 
-def answer(text: str, catalogue: Catalogue | None = None) -> str:
-    """The whole terminal text for a spec of this graph, without errors."""
+def answer(text: str, catalogue: Catalogue | None = None, right: bool = True) -> str:
+    """The whole terminal text for a spec of this graph, which is right, or wrong."""
     catalogue = catalogue or load()
     spec, diagnostics = load_text(GRAPH + text, "s.yaml", catalogue=catalogue, environment={})
     assert spec is not None, render_text(diagnostics)
-    assert check_graph(spec, catalogue, diagnostics) is not None, render_text(diagnostics)
+    assert (check_graph(spec, catalogue, diagnostics) is not None) is right, render_text(diagnostics)
     return render_text(diagnostics)
 
 
@@ -71,24 +71,42 @@ def test_logged_names(monitor: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("leaves", "monitor", "help"),
+    ("leaves", "monitor", "help", "code"),
     [
-        (BCE, "val_loss", "did you mean `val/loss/total`?"),
-        (BCE, "val/loss/bec", "did you mean `val/loss/bce`?"),
+        (BCE, "val_loss", "did you mean `val/loss/total`?", "E315"),
+        (BCE, "val/loss/bec", "did you mean `val/loss/bce`?", "E315"),
         (
             BCE,
             "auroc",
             "logged are `train/loss/bce`, `train/loss/total`, `val/loss/bce` and `val/loss/total`",
+            "E315",
         ),
-        ("", "val/loss/total", "without a loss or a metric nothing is logged"),
+        ("", "val/loss/total", "without a loss or a metric nothing is logged", "W305"),
     ],
 )
-def test_names_that_are_never_logged(leaves: str, monitor: str, help: str) -> None:
+def test_names_that_are_never_logged(leaves: str, monitor: str, help: str, code: str) -> None:
     head = "" if leaves else "graph: {outputs: [head]}\n"
-    found = answer(f"{head}{leaves}training: {{optimizer: {{scheduler: {{monitor: {monitor}}}}}}}\n")
-    (warning,) = [block for block in found.split("\ns.yaml") if "W305" in block]
-    assert f"`training.optimizer.scheduler.monitor` waits for `{monitor}`, which is never logged" in warning
-    assert warning.split("\n")[2].endswith(f"^ {help}")
+    text = f"{head}{leaves}training: {{optimizer: {{scheduler: {{monitor: {monitor}}}}}}}\n"
+    found = answer(text, right=code == "W305")
+    (block,) = [block for block in found.split("\ns.yaml") if code in block]
+    assert f"`training.optimizer.scheduler.monitor` waits for `{monitor}`, which is never logged" in block
+    assert block.split("\n")[2].endswith(f"^ {help}")
+
+
+@pytest.mark.parametrize(
+    ("trainer", "right"),
+    [
+        ("callbacks: [{type: EarlyStopping, monitor: mine}]", False),
+        ("callbacks: [{type: EarlyStopping, monitor: mine, strict: false}]", True),
+        ("max_epochs: 0, callbacks: [{type: EarlyStopping, monitor: mine}]", True),
+        ("callbacks: [{type: ModelCheckpoint, monitor: mine}]", False),
+        ("limit_val_batches: 0, callbacks: [{type: EarlyStopping}]", False),
+        ("limit_val_batches: 0, callbacks: [{type: EarlyStopping, monitor: train/loss/bce}]", True),
+    ],
+)
+def test_what_stops_a_training_is_an_error(trainer: str, right: bool) -> None:
+    found = answer(f"{BCE}training: {{trainer: {{{trainer}}}}}\n", right=right)
+    assert ("E315" in found) is not right
 
 
 METRIC = "{type: AnomalyDetectionMetrics, parent: head, reads: logits}"
@@ -106,7 +124,7 @@ METRIC = "{type: AnomalyDetectionMetrics, parent: head, reads: logits}"
 def test_names_of_metrics_are_known(monitor: str, meant: str) -> None:
     callbacks = f"[{{type: EarlyStopping, monitor: {monitor}}}]"
     training = f"training: {{trainer: {{callbacks: {callbacks}}}}}\n"
-    found = answer(f"{BCE}metric_leaves: {{detection: {METRIC}}}\n{training}")
+    found = answer(f"{BCE}metric_leaves: {{detection: {METRIC}}}\n{training}", right=False)
     assert f"waits for `{monitor}`, which is never logged" in found
     assert f"^ did you mean `{meant}`?" in found
 
@@ -116,7 +134,7 @@ def test_a_name_that_two_metrics_share_is_logged_under_both() -> None:
     training = "training: {{trainer: {{callbacks: [{{type: EarlyStopping, monitor: {}}}]}}}}\n"
     assert answer(leaves + training.format("val/metric/two/anomaly_f1")) == ""
     assert "did you mean `val/metric/two/anomaly_f1`?" in answer(
-        leaves + training.format("val/metric/anomaly_f1")
+        leaves + training.format("val/metric/anomaly_f1"), right=False
     )
 
 

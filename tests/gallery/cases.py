@@ -32,6 +32,7 @@ STAGES: Mapping[str, str] = {
     "wiring": "References and edges",
     "types": "Types, units and sizes",
     "leaves": "Losses, metrics and figures",
+    "options": "Training options",
     "training": "Warnings: legal, and most likely not meant",
 }
 

@@ -116,6 +116,13 @@ def test_two_configurations_do_not_share_their_lists() -> None:
             ),
         ),
         (
+            lambda: NAMED["ModelCheckpoint"](every_n_epochs=2, every_n_train_steps=5),
+            (
+                "ModelCheckpoint: `every_n_train_steps` cannot be 5 where `every_n_epochs` is at least 1: checkpoints "
+                "are written by epochs or by steps, not by both"
+            ),
+        ),
+        (
             lambda: TrainingConfig(keep="first"),
             "TrainingConfig: `keep` is one of last, best, got 'first'",
         ),

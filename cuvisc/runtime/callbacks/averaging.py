@@ -124,7 +124,8 @@ class AveragedWeights(Callback):
 
 def averaged_by(trainer: Trainer) -> AveragedWeights | None:
     """What averaged the weights of a finished training, None where nothing did."""
-    return next((c for c in trainer.callbacks if isinstance(c, AveragedWeights) and c.count), None)
+    callbacks: list[Callback] = getattr(trainer, "callbacks")  # noqa: B009 - Lightning does not declare it
+    return next((c for c in callbacks if isinstance(c, AveragedWeights) and c.count), None)
 
 
 def _trained(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

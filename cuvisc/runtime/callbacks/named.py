@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cuvisc.language.declare import Declared, Param, ParameterError
-from cuvisc.language.forms import DURATION, Condition
+from cuvisc.language.forms import DURATION, AtLeast, Condition
 from cuvisc.runtime.config import MONITORED
 
 
@@ -44,6 +44,13 @@ class ModelCheckpoint(_NamedCallback):
     conditions = (
         Condition(
             "monitor", None, "save_top_k", (-1, 0, 1), "without a `monitor` there are no best ones to keep"
+        ),
+        Condition(
+            "every_n_epochs",
+            AtLeast(1),
+            "every_n_train_steps",
+            (None, 0),
+            "checkpoints are written by epochs or by steps, not by both",
         ),
     )
     dirpath: str | None = Param(None, "folder; null: `checkpoints` of the run")
