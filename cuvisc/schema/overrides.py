@@ -6,16 +6,16 @@ line. Hydra parses; it is imported only when there are overrides, and never comp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cuvisc.schema.acceptance import accepts
 from cuvisc.schema.catalogue import Catalogue
 from cuvisc.schema.diagnostics import Diagnostics, closest
 from cuvisc.schema.document import Marked, Path, Span, marked
-from cuvisc.schema.places import keys_at, schemas_at
-from cuvisc.schema.trees import merge, put, refuse_defects, remove
+from cuvisc.schema.places import STRUCTURE, TYPE_KEYS, keys_at, kind_at, schemas_at, written_type
+from cuvisc.schema.trees import put, refuse_defects, remove
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override as HydraOverride
@@ -130,12 +130,36 @@ def _apply(tree: Marked, override: Override, catalogue: Catalogue, diagnostics: 
     if override.action == "change" and there is None and not schemas_at(catalogue, tree, path):
         return _unknown(tree, override, catalogue, diagnostics)
     value = _as_wanted(value, path, tree, catalogue, diagnostics)
-    if there is not None and isinstance(value.value, dict) and override.action != "force":
-        value = merge(there, value)
+    if there is not None and override.action != "force":
+        value = _joined(there, value, path, catalogue)
     try:
         return put(tree, path, value)
     except KeyError:
         return _unknown(tree, override, catalogue, diagnostics)
+
+
+def _joined(base: Marked, over: Marked, path: Path, catalogue: Catalogue) -> Marked:
+    """Mappings joined key by key, as Hydra joins them; everything else is replaced.
+
+    Of an entry that becomes one of another type only its place in the graph stays: parameters are those of a type.
+    """
+    if not isinstance(base.value, Mapping) or not isinstance(over.value, Mapping):
+        return over
+    kept = dict(base.value)
+    kind = kind_at(path)
+    if kind is not None and written_type(over) is not None:
+        replaced = _type_of(base, kind, catalogue) != _type_of(over, kind, catalogue)
+        stays = STRUCTURE if replaced else kept
+        kept = {key: child for key, child in kept.items() if key in stays and key not in TYPE_KEYS}
+    for key, child in over.value.items():
+        kept[key] = _joined(kept[key], child, (*path, key), catalogue) if key in kept else child
+    return replace(over, value=kept)
+
+
+def _type_of(entry: Marked, kind: str, catalogue: Catalogue) -> object:
+    written = written_type(entry)
+    text = written.value if written is not None else None
+    return (catalogue.resolve_target(kind, text) or text) if isinstance(text, str) else text
 
 
 def _as_wanted(

@@ -9,7 +9,8 @@ from cuvisc.schema.document import Marked, Path
 
 ENABLED: Json = {"type": "boolean", "description": "whether the entry takes part"}
 CALLBACKS: Path = ("training", "trainer", "callbacks")
-_STRUCTURE = ("type", "_target_", "enabled", "parent", "inputs")
+TYPE_KEYS = ("type", "_target_")
+STRUCTURE = (*TYPE_KEYS, "enabled", "parent", "inputs")
 
 
 def kind_at(path: Path) -> str | None:
@@ -30,7 +31,7 @@ def is_detail(path: Path) -> bool:
     if path[0] not in SECTION_KINDS:
         return True
     depth = 1 if path[0] == "datamodule" else 2
-    return len(path) > depth and path[depth] not in _STRUCTURE
+    return len(path) > depth and path[depth] not in STRUCTURE
 
 
 def written_type(entry: Marked) -> Marked | None:

@@ -10,6 +10,8 @@ from cuvisc.schema.acceptance import accepts
 from cuvisc.schema.catalogue import Catalogue, Json
 from cuvisc.schema.diagnostics import Diagnostics, closest, did_you_mean
 from cuvisc.schema.document import Document, Path
+from cuvisc.schema.overrides import OVERRIDE_FILE
+from cuvisc.schema.places import TYPE_KEYS
 from cuvisc.schema.scalars import parse_scalar
 from cuvisc.schema.wording import dotted, wanted, written
 
@@ -64,15 +66,23 @@ class Reporter:
                 return
             if key in known:
                 continue
-            help = did_you_mean(key, open_keys) or did_you_mean(key, known)
+            here = (*path, key)
+            help = self._left_behind(here) or did_you_mean(key, open_keys) or did_you_mean(key, known)
             if not help:
                 more = f" and {len(open_keys) - _MAX_LISTED} more" if len(open_keys) > _MAX_LISTED else ""
                 listing = f"known here: {', '.join(open_keys[:_MAX_LISTED])}{more}"
                 help = listing if open_keys else "leave it out"
-            here = (*path, key)
             self.diagnostics.error(
                 "E101", f"`{dotted(here)}`: unknown {noun}", self.document.key_span(here), help=help
             )
+
+    def _left_behind(self, path: Path) -> str:
+        """Help for a key that was right until an override changed the type beside it, else nothing."""
+        types = [self.document.find((*path[:-1], key)) for key in TYPE_KEYS]
+        changed = any(found is not None and found.span.file == OVERRIDE_FILE for found in types)
+        if not changed or self.document.key_span(path).file == OVERRIDE_FILE:
+            return ""
+        return f"an override changed the type: add ~{dotted(path)} to the overrides, which leaves this out"
 
     def _missing_keys(self, violation: Any, path: Path) -> None:
         properties = violation.schema.get("properties", {})

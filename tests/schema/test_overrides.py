@@ -78,6 +78,37 @@ def test_numbers_are_text_where_the_language_wants_text() -> None:
     assert spec.to_dict()["monitoring"] == {"disk": {"type": "DummyMonitor", "output_dir": "1.50"}}
 
 
+def test_an_entry_of_another_type_keeps_its_place_and_no_parameter() -> None:
+    spec = load(
+        SPEC.replace("eps: 1e-6", "eps: 1e-6, parent: norm"),
+        [
+            "nodes.rx={type: MinMaxNormalizer}",
+            "nodes={norm: {_target_: cuvisc.nodes.MinMaxNormalizer, eps: 2}}",
+        ],
+    )
+    norm, changed = spec.nodes
+    assert norm == NodeSpec("norm", "MinMaxNormalizer", params={"eps": 2})
+    assert (changed.type, changed.params) == ("MinMaxNormalizer", {})
+    assert [str(parent.node) for parent in changed.parents] == ["norm"]
+    assert load(SPEC, ["nodes.rx={type: RXGlobal}"]).nodes[1].params == {"eps": 1e-6}
+
+
+def test_a_parameter_of_the_type_that_an_override_took_away_is_answered_with_a_way_out() -> None:
+    text = "nodes: {a: {type: TrainablePCA, n_components: 3}}"
+    assert (
+        answer(text, "nodes.a.type=MinMaxNormalizer")
+        == """
+s.yaml:1:33: error[E101]: `nodes.a.n_components`: unknown parameter of MinMaxNormalizer
+    1 | nodes: {a: {type: TrainablePCA, n_components: 3}}
+      |                                 ^^^^^^^^^^^^ an override changed the type: add ~nodes.a.n_components to \
+the overrides, which leaves this out
+1 error
+"""
+    )
+    assert answer(text, "nodes.a.type=MinMaxNormalizer", "~nodes.a.n_components") == ""
+    assert "did you mean `eps`?" in answer("nodes: {}", "nodes={a: {type: MinMaxNormalizer, epss: 3}}")
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
