@@ -107,6 +107,11 @@ def _remarks(summary: Summary) -> list[str]:
             f"{summary.non_finite_pixels} of {summary.pixels} pixels have a band that is NaN or infinite; "
             "they have no score and are never decided for"
         )
+    if summary.unscored_pixels:
+        remarks.append(
+            f"{summary.unscored_pixels} of {summary.pixels} pixels have data and no score: the model marks them, or "
+            "what it computes of them is not a number; they are never decided for"
+        )
     return remarks
 
 

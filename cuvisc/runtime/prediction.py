@@ -19,6 +19,7 @@ from cuvisc.runtime.data.nodata import find_missing, stored_nodata
 from cuvisc.runtime.data.resampling import Resampled
 from cuvisc.runtime.data.source import CubeSource
 from cuvisc.runtime.data.writers.naming import files_of, format_of
+from cuvisc.runtime.evaluation import SCORE_UNITS
 from cuvisc.runtime.inference import Part, Predictor
 from cuvisc.runtime.lanes import WriteBehind
 from cuvisc.runtime.output_files import OutputFiles
@@ -35,6 +36,7 @@ class Summary:
 
     `nodata_pixels` are without data in every band, `non_finite_pixels` have a NaN or infinite band besides: both have
     NaN scores and are never decided for. `partly_nodata_pixels` lack some bands and were predicted as they are.
+    `unscored_pixels` have all their data and NaN scores: the model marks them, or computes nothing finite of them.
     `warnings` are of values unlike those of training.
     """
 
@@ -46,6 +48,7 @@ class Summary:
     non_finite_pixels: int
     nodata_pixels: int
     partly_nodata_pixels: int
+    unscored_pixels: int
     resampled: bool
     warnings: tuple[str, ...]
     seconds: float
@@ -89,7 +92,7 @@ def predict_file(
             OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source))
         )
         nodata = stored_nodata(source.facts.nodata, source.dtype)
-        seen = _Seen(nodata, ValueRange(nodata))
+        seen = _Seen(nodata, ValueRange(nodata), _scores(predictor))
         with (
             closing(predictor.parts(source, thresholds, ahead=True)) as parts,
             WriteBehind(writer.put_all, predictor.group(source)) as behind,
@@ -107,6 +110,7 @@ def predict_file(
         non_finite_pixels=seen.non_finite,
         nodata_pixels=seen.without,
         partly_nodata_pixels=seen.partly,
+        unscored_pixels=seen.unscored,
         resampled=isinstance(source, Resampled),
         warnings=_doubts(predictor, source, seen.values),
         seconds=time.perf_counter() - started,
@@ -118,25 +122,35 @@ def predict_file(
 
 @dataclass
 class _Seen:
-    """The range of all values, and how many pixels are without data or not finite, block by block."""
+    """The range of all values, and how many pixels are without data, not finite or without a score, block by block."""
 
     nodata: Any
     values: ValueRange
+    scores: tuple[str, ...]
     non_finite: int = 0
     without: int = 0
     partly: int = 0
+    unscored: int = 0
 
     def without_spectra(self, part: Part) -> Predicted:
         """What is written of a block: its spectra are not held until then, and the next are read in their place."""
         self.values.update(part.spectra)
         missing = find_missing(part.spectra, self.nodata)
-        if missing is None:
-            self.non_finite += int(np.count_nonzero(part.broken))
-            return Predicted(part.block, part.outputs, np.zeros_like(part.broken), part.broken)
-        self.partly += 0 if self.nodata != self.nodata else missing.partly
-        self.non_finite += int(np.count_nonzero(part.broken & ~missing.whole))
-        self.without += int(np.count_nonzero(missing.whole))
-        return Predicted(part.block, part.outputs, missing.whole, part.broken)
+        empty = np.zeros_like(part.broken) if missing is None else missing.whole
+        if missing is not None:
+            self.partly += 0 if self.nodata != self.nodata else missing.partly
+            self.without += int(np.count_nonzero(empty))
+        self.non_finite += int(np.count_nonzero(part.broken & ~empty))
+        if self.scores:
+            lost = np.logical_or.reduce([np.isnan(part.outputs[name][0, ..., 0]) for name in self.scores])
+            self.unscored += int(np.count_nonzero(lost & ~(part.broken | empty)))
+        return Predicted(part.block, part.outputs, empty, part.broken)
+
+
+def _scores(predictor: Predictor) -> tuple[str, ...]:
+    """Names of the outputs that are scores of every pixel."""
+    found = [output for output in predictor.manifest.outputs if output.unit in SCORE_UNITS]
+    return tuple(output.name for output in found if predictor.is_image(output.name))
 
 
 def _notes(predictor: Predictor, source: CubeSource) -> dict[str, str]:

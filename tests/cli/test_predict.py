@@ -52,6 +52,7 @@ def test_outputs_are_written_with_their_names_and_a_summary(cuvisc: Cuvisc, smal
         "non_finite_pixels": 0,
         "nodata_pixels": 0,
         "partly_nodata_pixels": 0,
+        "unscored_pixels": 0,
         "resampled": False,
         "warnings": [],
         "provider": "CPUExecutionProvider",

@@ -154,6 +154,33 @@ def test_phase_1_and_predict(
     np.testing.assert_allclose(scores[..., 0], expected, rtol=2e-3, atol=2e-3)
 
 
+def test_predict_counts_the_pixels_that_the_model_marks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Besides those with a band that is not finite, each in one count only."""
+    cubes, masks = damaged()
+    cubes[4, 7, 7:9] = cubes[1, 11, 11, 0] = -1
+    text = """
+    graph: {name: marks, outputs: [rx]}
+    nodes:
+      nodata: {type: NoDataMask, nodata: -1}
+      rx: {type: RXPerBatch, parent: nodata.marked}
+    """
+    train(typed(text), MemoryScene(cubes, masks), FIT, run_dir=tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    np.savez("scene.npz", cube=cubes)
+    assert run_cli(capsys, monkeypatch, "export", "run", "-o", "artifact").code == 0
+    told = run_cli(capsys, monkeypatch, "predict", "artifact", "scene.npz", "-o", "scores.npz")
+    assert told.err == (
+        f"warning: {len(HOLES)} of 720 pixels have a band that is NaN or infinite; "
+        "they have no score and are never decided for\n"
+        "warning: 2 of 720 pixels have data and no score: the model marks them, or what it computes of them is not a "
+        "number; they are never decided for\n"
+    )
+    with np.load("scores.npz") as written:
+        assert int(np.isnan(written["rx.scores"]).sum()) == len(HOLES) + 2
+
+
 @pytest.mark.parametrize("name", NODES)
 def test_what_training_measures_is_what_the_trained_model_computes(name: str, tmp_path: Path) -> None:
     cubes, masks = damaged()
