@@ -7,7 +7,7 @@ anything is computed; other taps evaluate the graph just far enough.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,6 +92,7 @@ class _Phase:
         passes = self.plan.passes or (Pass((_INPUT_TAP,), ()),)
         told = self.plan.describe()
         profile: InputProfile | None = None
+        most = 0
         for index, step in enumerate(passes):
             started = time.perf_counter()
             reading = _Reading(
@@ -110,6 +111,8 @@ class _Phase:
             self.measured |= {(index, *tap_and_kind): found for tap_and_kind, found in reading.results()}
             if index == 0:
                 profile = self._profile(reading)
+                most = profile.excluded
+            most = self._warn_of_losses(reading, most)
             for name in step.solves:
                 self._solve(self.module.graph.by_id[name], self.plan.sources[name])
             text = told[index] if index < len(told) else f"pass {index + 1} of {len(passes)}"
@@ -144,6 +147,19 @@ class _Phase:
                 excluded + moments.count,
             )
         return InputProfile(reading.dtype, extrema, moments, reading.sampled(), excluded)
+
+    def _warn_of_losses(self, reading: _Reading, most: int) -> int:
+        """Say where more than the `most` pixels that are known of are left out, and return how many that are."""
+        for value, excluded, pixels in reading.losses():
+            if excluded > most:
+                log.warning(
+                    "%d of %d pixels of `%s` are marked as without data or not finite; statistics leave them out",
+                    excluded,
+                    pixels,
+                    value,
+                )
+                most = excluded
+        return most
 
     def _solve(self, typed: TypedNode, sources: tuple[Source, ...] | None) -> None:
         node = self.module.node(typed.id)
@@ -222,6 +238,12 @@ class _Reading:
     def excluded(self) -> int:
         """Pixels of the input that were left out, by all ranks together."""
         return max(found.excluded for (tap, _), found in self._accumulators.items() if tap.parts == (INPUT,))
+
+    def losses(self) -> Iterator[tuple[ValueRef, int, int]]:
+        """Every measured value behind the input, and how many pixels were left out, of how many, by all ranks."""
+        for (tap, _), found in self._accumulators.items():
+            if tap.parts != (INPUT,):
+                yield tap.value, found.excluded, found.excluded + found.count
 
     def sampled(self) -> NDArray[Any]:
         """Some of the input's pixels, from all ranks together."""
