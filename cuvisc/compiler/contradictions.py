@@ -25,6 +25,10 @@ _TOLD_APART_BY: Mapping[str, tuple[str, ...]] = {
 }
 
 
+ENDING = ("EarlyStopping", "Timer")
+"""Callbacks that may end a training."""
+
+
 @dataclass(frozen=True)
 class _Finding:
     path: Path
@@ -58,7 +62,11 @@ class _Training:
 def check_contradictions(graph: TypedGraph, diagnostics: Diagnostics) -> None:
     """Report every pair of training options that exclude each other, and those that no training can have."""
     training = _Training(graph.spec.training)
-    for rule in (_devices, _validations, _schedules, _callbacks, _averaging):
+    rules = [_devices, _validations, _schedules, _callbacks, _averaging]
+    if graph.spec.document.sources:
+        # A training that is written in Python may end by an object that no spec can name.
+        rules.append(_ending)
+    for rule in rules:
         for found in rule(training):
             diagnostics.error(
                 "E314", found.fact, graph.spec.document.value_span(found.path), help=found.remedy
@@ -85,6 +93,16 @@ def _validations(training: _Training) -> Iterator[_Finding]:
             (*_TRAINER, "check_val_every_n_epoch"),
             "`training.trainer.check_val_every_n_epoch: null` validates by batches alone, and nothing says by how many",
             "set `val_check_interval` to a whole number of batches",
+        )
+
+
+def _ending(training: _Training) -> Iterator[_Finding]:
+    ending = any(kind in ENDING for _, kind, _ in training.callbacks)
+    if training.endless and training.trainer.get("max_time") is None and not ending:
+        yield _Finding(
+            (*_TRAINER, "max_epochs"),
+            "`training.trainer.max_epochs: -1` never ends",
+            "add an EarlyStopping callback, max_steps or max_time",
         )
 
 

@@ -1,13 +1,17 @@
-"""What a data loader raised to one error that says so; processes that load data put a whole traceback into theirs."""
+"""What a data loader or Lightning raised to one error that says so, where the user can mend it.
+
+Processes that load data put a whole traceback into theirs.
+"""
 
 from __future__ import annotations
 
 import re
 import traceback
 
-from cuvisc.schema.errors import CuviscError, DataError
+from cuvisc.schema.errors import CuviscError, DataError, SpecError
 
 _LOADING = "torch.utils.data."
+_LIGHTNING = ("lightning.pytorch.", "lightning.fabric.")
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
 
 
@@ -27,6 +31,26 @@ def data_fault(error: BaseException) -> DataError | None:
     return DataError(
         f"the data cannot be loaded: {kind}: {fact}" if fact else f"the data cannot be loaded: {kind}"
     )
+
+
+def option_fault(error: BaseException) -> SpecError | None:
+    """The refusal of the training's options that an exception is, None when it is anything else.
+
+    Lightning looks at some only when it comes to them: its own class says so, or that it was itself that raised.
+    """
+    if not isinstance(error, Exception) or isinstance(error, CuviscError):
+        return None
+    refused = type(error).__name__ == "MisconfigurationException"
+    if not refused and not (isinstance(error, (ValueError, RuntimeError)) and _raised_by_lightning(error)):
+        return None
+    return SpecError(
+        f"training.trainer: Lightning refuses its options or callbacks: {' '.join(str(error).split())}"
+    )
+
+
+def _raised_by_lightning(error: Exception) -> bool:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__", "")).startswith(_LIGHTNING)
 
 
 def _while_loading(error: Exception) -> bool:

@@ -16,7 +16,6 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from cuvisc.compiler.gradients import trained_nodes
 from cuvisc.compiler.graph import ValueRef
@@ -95,15 +94,17 @@ class CuvisLightningModule(LightningModule):
             self.config.optimizer,
             optimizer,
             length=self.length,
-            monitor=self._plateau,
+            monitor=self.plateau,
         )
         return optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     @property
-    def _plateau(self) -> str:
-        """The logged value in which a plateau is looked for."""
-        monitor = self.config.optimizer.scheduler.monitor
-        return self.monitored if monitor == MONITORED else monitor
+    def plateau(self) -> str | None:
+        """The logged value in which the scheduler looks for a plateau, None where it looks for none."""
+        scheduler = self.config.optimizer.scheduler
+        if scheduler.name != "reduce_on_plateau":
+            return None
+        return self.monitored if scheduler.monitor == MONITORED else scheduler.monitor
 
     def length(self) -> Length:
         """Epochs and optimizer steps that phase 2 will take, by `max_epochs` and `max_steps`."""
@@ -118,7 +119,7 @@ class CuvisLightningModule(LightningModule):
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """A plateau of what validations log is looked for once after each of them, and not where there was none."""
-        if isinstance(scheduler, ReduceLROnPlateau) and is_of_validation(self._plateau):
+        if self.plateau is not None and is_of_validation(self.plateau):
             if not self._validated:
                 return
             self._validated = False

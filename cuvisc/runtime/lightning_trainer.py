@@ -14,6 +14,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, RichProgressBar
+from lightning.pytorch.trainer.states import TrainerFn
 
 from cuvisc.language.declare import ParameterError
 from cuvisc.runtime.callbacks.named import make_callbacks
@@ -46,7 +47,7 @@ class KeepBest(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         found = trainer.callback_metrics.get(MONITORED)
-        after = trainer.validating and trainer.current_epoch > 0
+        after = trainer.state.fn != TrainerFn.FITTING and trainer.current_epoch > 0
         if trainer.sanity_checking or after or found is None or not float(found) < self.value:
             return
         self.value, self.epoch = float(found), trainer.current_epoch
@@ -134,10 +135,10 @@ def make_trainer(
     No checkpoint holds a value of `environment`.
     """
     options = config.trainer.to_dict()
-    named = options.pop("callbacks")
+    listed = options.pop("callbacks")
     try:
         _refuse_half_without_gpu(config.trainer)
-        callbacks = [*own, *make_callbacks(named, folder)]
+        callbacks = [*own, *make_callbacks(listed, folder)]
     except ParameterError as error:
         raise SpecError(str(error)) from error
     options["max_epochs"] = epochs
@@ -150,8 +151,9 @@ def make_trainer(
     if options["enable_progress_bar"] and not any(isinstance(c, ProgressBar) for c in callbacks):
         callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
     trains = epochs != 0 and config.trainer.enable_checkpointing
-    options["enable_checkpointing"] = trains
-    if trains and not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
+    named = any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
+    options["enable_checkpointing"] = trains or (named and config.trainer.enable_checkpointing)
+    if trains and not named:
         callbacks.append(_checkpoints(folder, validates))
     try:
         return RunTrainer(

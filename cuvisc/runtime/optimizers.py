@@ -60,7 +60,7 @@ def make_scheduler(
     optimizer: Optimizer,
     *,
     length: Callable[[], Length],
-    monitor: str,
+    monitor: str | None,
 ) -> dict[str, Any] | None:
     """Lightning's description of the scheduler, None for `none`; `monitor` is what a plateau is looked for in.
 
@@ -80,7 +80,7 @@ def make_scheduler(
                 "scheduler": plateau,
                 "interval": "epoch",
                 "monitor": monitor,
-                "strict": not is_of_validation(monitor),
+                "strict": monitor is None or not is_of_validation(monitor),
             }
         case "cosine":
             epochs = scheduler.t_max or length().epochs

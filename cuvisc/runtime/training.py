@@ -19,8 +19,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from cuvisc.compiler.gradients import nothing_trains
 from cuvisc.compiler.graph import TypedGraph
+from cuvisc.compiler.logged import logged_names
 from cuvisc.compiler.module import CompiledGraph, ShapeError, build_module
 from cuvisc.compiler.plan import Share, plan_statistics
 from cuvisc.language.leaf import LeafNode, MonitoringNode
@@ -28,12 +28,14 @@ from cuvisc.language.node import Node
 from cuvisc.runtime.attached import attach_leaves
 from cuvisc.runtime.batches import phase_one_batches
 from cuvisc.runtime.callbacks.averaging import AveragedWeights, averaged_by
+from cuvisc.runtime.callbacks.expected import ExpectedValues, expected_of, refuse_never_logged
 from cuvisc.runtime.class_balance import log_balance
 from cuvisc.runtime.components import make_config
-from cuvisc.runtime.config import DEFAULT_EPOCHS, TrainingConfig
+from cuvisc.runtime.config import TrainingConfig
 from cuvisc.runtime.environment import environment_of, without_secrets, written
 from cuvisc.runtime.epoch_state import STATE, EpochState
-from cuvisc.runtime.faults import data_fault
+from cuvisc.runtime.epochs import epochs_of
+from cuvisc.runtime.faults import data_fault, option_fault
 from cuvisc.runtime.lightning_module import CuvisLightningModule
 from cuvisc.runtime.lightning_trainer import (
     EpochLines,
@@ -138,7 +140,7 @@ def train(
         try:
             return _Running(session, folder, epochs, found).run()
         except BaseException as error:
-            fault = data_fault(error)
+            fault = data_fault(error) or option_fault(error)
             _record_end(folder, fault or error, session)
             leave_report(folder)
             if fault is not None:
@@ -170,27 +172,6 @@ def _finished_run(session: Session, folder: RunFolder, epochs: int) -> Run:
     with quiet_lightning():
         trainer = make_trainer(session.config, epochs, folder.path / CHECKPOINTS, True, False, [])
     return Run(folder.path, module, trainer, folder.facts)
-
-
-def epochs_of(graph: TypedGraph, config: TrainingConfig) -> int:
-    """The epochs of phase 2; raises :class:`SpecError` when some are asked for and there is nothing to train."""
-    reason = nothing_trains(graph)
-    asked = config.trainer.max_epochs
-    if asked is None:
-        return DEFAULT_EPOCHS if reason is None else 0
-    if asked == 0 or reason is None:
-        limited = (
-            config.trainer.max_steps != -1 or config.trainer.max_time is not None or config.trainer.callbacks
-        )
-        if asked == -1 and not limited:
-            raise SpecError(
-                "training.trainer.max_epochs: -1 never ends: add an EarlyStopping callback, or max_time"
-            )
-        return asked
-    fact, remedy = reason
-    raise SpecError(
-        f"training.trainer.max_epochs is {asked}, but {fact}: {remedy}, or set `max_epochs: 0` to fit statistics only"
-    )
 
 
 class _Running:
@@ -231,9 +212,10 @@ class _Running:
                 self.folder.path / CHECKPOINTS,
                 self.validates,
                 MonitorLogger(self.reporters, self.session.graph.name),
-                [*self._epoch_state(), self.best, EpochLines()],
+                [*self._epoch_state(), self.best, EpochLines(), ExpectedValues(self.lightning.plateau)],
                 environment_of(*self.session.made_of),
             )
+            self._refuse_waiting_in_vain(trainer)
             self.folder.record(device=str(trainer.strategy.root_device), epochs=self.epochs)
             facts = self.folder.facts
             named = {"name": facts.get("name", ""), "id": facts.get("id"), "spec": spec.to_dict()}
@@ -251,6 +233,13 @@ class _Running:
             finally:
                 self.reporters.close()
         return self._finish(trainer, metrics, averaged)
+
+    def _refuse_waiting_in_vain(self, trainer: Trainer) -> None:
+        """Before phase 1, what would end phase 2 at its first epoch."""
+        callbacks: list[Callback] = getattr(trainer, "callbacks")  # noqa: B009 - Lightning does not declare it
+        if self.epochs != 0 and not self.session.config.trainer.fast_dev_run:
+            logged = logged_names(self.session.graph, self.validates)
+            refuse_never_logged(list(expected_of(callbacks, self.lightning.plateau)), callbacks, logged)
 
     def _epoch_state(self) -> list[Callback]:
         """What makes the run one that can be resumed."""

@@ -22,9 +22,10 @@ from cuvisc.compiler.module import build_module
 from cuvisc.compiler.plan import plan_statistics
 from cuvisc.language.declare import Param
 from cuvisc.language.leaf import LossNode, MetricNode
+from cuvisc.runtime.epochs import epochs_of
 from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.statistics import fit_statistics
-from cuvisc.runtime.training import Run, epochs_of, train
+from cuvisc.runtime.training import Run, train
 from cuvisc.schema.errors import DataError, DeviceError, SpecError
 
 LOSSES = ("bce", "orthogonality", "total")
@@ -342,9 +343,13 @@ def test_training_without_an_end_is_refused() -> None:
     with pytest.raises(SpecError) as caught:
         epochs_of(*plain(ANOMALY, max_epochs=-1))
     assert str(caught.value) == (
-        "training.trainer.max_epochs: -1 never ends: add an EarlyStopping callback, or max_time"
+        "training.trainer.max_epochs: -1 never ends: add an EarlyStopping callback, max_steps or max_time"
     )
     assert epochs_of(*plain(ANOMALY, max_epochs=-1, max_steps=5)) == -1
+    with pytest.raises(SpecError, match="never ends"):
+        epochs_of(*plain(ANOMALY, max_epochs=-1, callbacks=[{"type": "LearningRateMonitor"}]))
+    for ending in ({"type": "EarlyStopping"}, Callback()):
+        assert epochs_of(*plain(ANOMALY, max_epochs=-1, callbacks=[ending])) == -1
 
 
 def test_a_batch_that_a_leaf_cannot_read_names_the_leaf(tmp_path: Path) -> None:

@@ -1,0 +1,142 @@
+"""What Lightning would refuse in the middle of a run is an error of the user's, before phase 1 wherever it is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fitted_graphs import typed
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from memory_data import ANOMALY, FROZEN, MemoryScene, scene
+
+from cuvisc import TrainingConfig
+from cuvisc.runtime.faults import option_fault
+from cuvisc.runtime.training import Run, train
+from cuvisc.schema.errors import SpecError
+
+LOGGED = (
+    "`train/loss/bce`, `train/loss/orthogonality`, `train/loss/total`, `val/loss/bce`, `val/loss/orthogonality`, "
+    "`val/loss/total`, `val/metric/anomaly_precision`, `val/metric/anomaly_recall` and 4 more"
+)
+
+
+class TrainOnly(LightningDataModule):
+    def train_dataloader(self) -> Any:
+        return MemoryScene().train_dataloader()
+
+
+def run(folder: Path, data: Any = None, text: str = ANOMALY, scheduler: Any = "none", **trainer: Any) -> Run:
+    config = TrainingConfig(
+        trainer={"max_epochs": 2, "accelerator": "cpu", **trainer}, optimizer={"scheduler": scheduler}
+    )
+    return train(typed(text), data or MemoryScene(), config, run_dir=folder)
+
+
+def refusal(folder: Path, *args: Any, **given: Any) -> str:
+    with pytest.raises(SpecError) as caught:
+        run(folder, *args, **given)
+    return str(caught.value)
+
+
+def began(folder: Path) -> bool:
+    """Whether phase 1 was made."""
+    return "phase1" in json.loads((folder / "run.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        {"callbacks": [EarlyStopping("mine")]},
+        {"callbacks": [{"type": "EarlyStopping", "monitor": "mine"}]},
+        {"callbacks": [ModelCheckpoint(monitor="mine")]},
+        {"scheduler": {"monitor": "mine"}},
+    ],
+    ids=["object", "mapping", "checkpoint", "scheduler"],
+)
+def test_a_value_that_is_never_logged_is_refused_before_phase_1(tmp_path: Path, waiting: Any) -> None:
+    by = "training.optimizer.scheduler" if "scheduler" in waiting else type(waiting["callbacks"][0]).__name__
+    by = "EarlyStopping" if by == "dict" else by
+    assert (
+        refusal(tmp_path, **waiting) == f"{by} waits for `mine`, which is never logged; logged are {LOGGED}"
+    )
+    assert not began(tmp_path)
+
+
+def test_without_validation_data_nothing_of_validations_is_logged(tmp_path: Path) -> None:
+    assert refusal(tmp_path, TrainOnly(), callbacks=[EarlyStopping("val/loss/total")]) == (
+        "EarlyStopping waits for `val/loss/total`, which is never logged; logged are `train/loss/bce`, "
+        "`train/loss/orthogonality` and `train/loss/total`"
+    )
+    assert not began(tmp_path)
+
+
+def test_a_callback_of_the_users_may_log_what_another_waits_for(tmp_path: Path) -> None:
+    class Logs(Callback):
+        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+            module.log("mine", 1.0)
+
+    assert run(tmp_path, callbacks=[Logs(), EarlyStopping("mine", patience=5)]).facts["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("waiting", "by"),
+    [
+        ({"callbacks": [{"type": "EarlyStopping", "monitor": "val/metric/anomaly_auroc"}]}, "EarlyStopping"),
+        (
+            {"callbacks": [{"type": "ModelCheckpoint", "monitor": "val/metric/anomaly_auroc"}]},
+            "ModelCheckpoint",
+        ),
+        ({"scheduler": {"monitor": "val/metric/anomaly_auroc"}}, "training.optimizer.scheduler"),
+    ],
+    ids=["stopping", "checkpoint", "scheduler"],
+)
+def test_a_value_that_the_data_does_not_define(tmp_path: Path, waiting: Any, by: str) -> None:
+    cubes, masks = scene()
+    empty = MemoryScene(cubes, np.zeros_like(masks))
+    found = refusal(tmp_path, empty, **waiting)
+    assert found.startswith(
+        f"{by} waits for `val/metric/anomaly_auroc`, which the validation of epoch 1 left out: what its data does not "
+        "define is not logged, such as an AUROC where every mask is empty; logged were `val/loss/bce`, "
+    )
+
+
+def test_a_callback_that_can_do_without_goes_on(tmp_path: Path) -> None:
+    stop = EarlyStopping("val/metric/mine", strict=False)
+    assert run(tmp_path, callbacks=[stop]).facts["epochs"] == 2
+
+
+def test_what_lightning_refuses_later_is_quoted_in_a_line(tmp_path: Path) -> None:
+    assert refusal(tmp_path, val_check_interval=9) == (
+        "training.trainer: Lightning refuses its options or callbacks: `val_check_interval` (9) must be less than or "
+        "equal to the number of the training batches (3). If you want to disable validation set `limit_val_batches` to "
+        "0.0 instead. If you want to validate based on the total training batches, set `check_val_every_n_epoch=None`."
+    )
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert (facts["status"], facts["error"]["type"]) == ("failed", "SpecError")
+
+
+def test_two_of_the_same_callback_are_refused(tmp_path: Path) -> None:
+    found = refusal(tmp_path, callbacks=[EarlyStopping("train/loss/bce"), EarlyStopping("train/loss/bce")])
+    assert found.startswith(
+        "training.trainer: Lightning refuses these options: Found more than one stateful callback"
+    )
+    assert not began(tmp_path)
+
+
+def test_a_checkpoint_callback_does_no_harm_where_nothing_is_trained(tmp_path: Path) -> None:
+    done = run(tmp_path, text=FROZEN, max_epochs=0, callbacks=[{"type": "ModelCheckpoint"}])
+    assert done.facts["status"] == "finished"
+
+
+def test_an_error_that_is_not_lightnings_stays_what_it_is(tmp_path: Path) -> None:
+    class Broken(Callback):
+        def on_train_start(self, *_: Any) -> None:
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine") as caught:
+        run(tmp_path, callbacks=[Broken()])
+    assert option_fault(caught.value) is None
