@@ -52,16 +52,18 @@ def register(app: typer.Typer) -> None:
         """Train one run for every combination of values.
 
         They are compared in a table. Every combination is checked before the first run starts. A run that fails does
-        not stop the others. Hydra's own settings go along: hydra.sweeper.n_trials=20.
+        not stop the others. Hydra's own settings go along: hydra.sweeper.n_trials=20. Where runs finish and none has
+        the objective, the sweep leaves with 3.
 
         Example: cuvisc sweep specs/anomaly.yaml training.optimizer.lr=1e-3,1e-2 training.seed=1,2
         """
         from cuvisc.cli.specs import one_spec
         from cuvisc.cli.terminal import wants_color
         from cuvisc.runtime.hydra_jobs import is_setting, settings_for
-        from cuvisc.runtime.sweep import check_combinations, new_folder, split_overrides, worst_code
+        from cuvisc.runtime.objective import Objective, check_objective
+        from cuvisc.runtime.sweep import check_combinations, new_folder, split_overrides, unranked, worst_code
         from cuvisc.runtime.sweep import sweep as make_runs
-        from cuvisc.runtime.sweep_run import Objective, TrainOne
+        from cuvisc.runtime.sweep_run import TrainOne
         from cuvisc.schema.errors import SpecError
         from cuvisc.schema.render import render_text
 
@@ -75,21 +77,26 @@ def register(app: typer.Typer) -> None:
             raise SpecError(
                 "interval(…) is for a sweeper that searches, such as --sweeper optuna; or list values: key=1,2"
             )
-        graph, diagnostics = check_combinations(path, overrides)
-        if graph is None:
+        checked, diagnostics = check_combinations(path, overrides)
+        if checked is None:
             raise SpecError(diagnostics=diagnostics)
+        goal = Objective(objective, "max" if maximize else "min")
+        warning = check_objective(goal, checked.logged)
         if len(diagnostics):
             print(render_text(diagnostics, color=wants_color(sys.stderr)), file=sys.stderr)
-        folder = out or new_folder(graph)
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
+        folder = out or new_folder(checked.graph)
         level = logging.WARNING if quiet else logging.INFO
-        goal = Objective(objective, "max" if maximize else "min")
         found = make_runs(TrainOne(path, overrides.fixed, goal, level), overrides, folder, settings)
         if as_json:
             print(json.dumps({"sweep": str(folder), **found}))
         else:
             _print_table(found, folder)
         _print_errors(found, folder)
-        code = worst_code(found["runs"])
+        if fact := unranked(found):
+            print(f"error: {fact}", file=sys.stderr)
+        code = worst_code(found)
         if code:
             raise typer.Exit(code)
 

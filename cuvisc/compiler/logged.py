@@ -31,9 +31,8 @@ def check_monitored(graph: TypedGraph, catalogue: Catalogue, diagnostics: Diagno
     watches = list(_watches(graph, catalogue))
     if not watches:
         return
-    trainer = _trainer(graph)
-    logged = logged_names(graph, validates=trainer.get("limit_val_batches") != 0)
-    epochs = trainer.get("max_epochs")
+    logged = expected_names(graph)
+    epochs = _trainer(graph).get("max_epochs")
     trains = nothing_trains(graph) is None if epochs is None else epochs != 0
     for watch in watches:
         if logged.has(watch.name):
@@ -46,7 +45,7 @@ def check_monitored(graph: TypedGraph, catalogue: Catalogue, diagnostics: Diagno
             code,
             f"`{dotted(watch.path)}` waits for `{watch.name}`{default}, which is never logged",
             graph.spec.document.value_span(watch.path),
-            help=_meant(watch.name, logged.names) or logged.describe(),
+            help=logged.advice(watch.name),
         )
 
 
@@ -60,6 +59,10 @@ class Logged:
     def has(self, name: str) -> bool:
         """Whether a value of that name may be logged."""
         return name in (*self.names, "lr") or name.startswith((*self.beginnings, "lr-"))
+
+    def advice(self, written: str) -> str:
+        """What to write instead of a name that is not logged."""
+        return _meant(written, self.names) or self.describe()
 
     def describe(self) -> str:
         """What there is, in words."""
@@ -114,6 +117,11 @@ def _watched_by(callback: Mapping[str, object], path: Path, catalogue: Catalogue
 def _trainer(graph: TypedGraph) -> Mapping[str, object]:
     trainer = graph.spec.training.get("trainer")
     return trainer if isinstance(trainer, Mapping) else {}
+
+
+def expected_names(graph: TypedGraph) -> Logged:
+    """What the training of a graph logs, validated or not as its spec says."""
+    return logged_names(graph, validates=_trainer(graph).get("limit_val_batches") != 0)
 
 
 def logged_names(graph: TypedGraph, validates: bool) -> Logged:

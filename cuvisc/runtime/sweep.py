@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from cuvisc.compiler.graph import TypedGraph
+from cuvisc.compiler.logged import Logged, expected_names
+from cuvisc.compiler.references import listed
 from cuvisc.runtime.atomic import write_text
 from cuvisc.runtime.hydra_jobs import configure, drive
+from cuvisc.runtime.main_metrics import main_first
 from cuvisc.runtime.sweep_run import TrainOne, compile_spec
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Span
@@ -78,22 +81,35 @@ def split_overrides(texts: Sequence[str]) -> Swept:
     return found
 
 
-def check_combinations(path: Path, overrides: Swept) -> tuple[TypedGraph | None, Diagnostics]:
-    """The typed graph of the first combination, None when any has errors, and what there is to say about all of them.
+@dataclass(frozen=True)
+class Checked:
+    """The typed graph of the first combination, and what is logged by any, each answer once."""
+
+    graph: TypedGraph
+    logged: tuple[Logged, ...]
+
+
+def check_combinations(path: Path, overrides: Swept) -> tuple[Checked | None, Diagnostics]:
+    """What all combinations are, None when any has errors, and what there is to say about them.
 
     Values that a search draws later are checked when their run starts.
     """
     everything = Diagnostics()
     texts: dict[str, int] = {}
     first: TypedGraph | None = None
+    logged: dict[Logged, None] = {}
     for chosen in overrides.combinations():
         given = [*overrides.fixed, *chosen]
         graph, found = compile_spec(path, given)
         _add(found, everything, texts)
-        first = first or graph
+        if graph is not None:
+            first = first or graph
+            logged[expected_names(graph)] = None
         if everything.full:
             break
-    return (None if everything.has_errors else first), everything
+    if first is None or everything.has_errors:
+        return None, everything
+    return Checked(first, tuple(logged)), everything
 
 
 def _add(found: Diagnostics, everything: Diagnostics, texts: dict[str, int]) -> None:
@@ -170,7 +186,22 @@ def _collect(job: TrainOne, overrides: Swept, folder: Path) -> dict[str, Any]:
     }
 
 
-def worst_code(runs: Sequence[Mapping[str, Any]]) -> int:
-    """The exit code of a sweep: 0, or that of the worst run; an internal error is worse than any other."""
-    codes = [int(run["exit_code"]) for run in runs]
+def unranked(found: Mapping[str, Any]) -> str:
+    """Why runs that finished are not ranked, "" where one is the best or none finished."""
+    finished = [run for run in found["runs"] if run["status"] == "finished"]
+    if found["best"] is not None or not finished:
+        return ""
+    fact = f"no run has a finite `{found['objective']['name']}`, so that none is the best"
+    logged = main_first(name for run in finished for name in run["metrics"])
+    return f"{fact}; logged are {listed(logged)}" if logged else f"{fact}; nothing was logged"
+
+
+def worst_code(found: Mapping[str, Any]) -> int:
+    """The exit code of a sweep: 0, or that of the worst run; an internal error is worse than any other.
+
+    Where every run finished and none could be ranked it is that of an error in the data.
+    """
+    codes = [int(run["exit_code"]) for run in found["runs"]]
+    if unranked(found):
+        codes.append(DataError.exit_code)
     return 1 if 1 in codes else max(codes, default=0)

@@ -12,32 +12,13 @@ from typing import Any
 
 from cuvisc.compiler.check import check_graph
 from cuvisc.compiler.graph import TypedGraph
+from cuvisc.runtime.objective import Objective
 from cuvisc.schema.catalogue import load
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.errors import CuviscError, SpecError
 from cuvisc.schema.front_end import load_spec
 
 _log = logging.getLogger("cuvisc.sweep")
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The logged value by which runs are compared."""
-
-    name: str = "val/loss/total"
-    mode: str = "min"
-
-    def of(self, metrics: Mapping[str, Any]) -> float | None:
-        """The value of a run, None where it was not logged or is not finite."""
-        value = metrics.get(self.name)
-        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-    def best(self, runs: Sequence[Mapping[str, Any]]) -> str | None:
-        """The name of the best finished run; the first of several that are as good."""
-        sign = 1 if self.mode == "min" else -1
-        values = {run["run"]: self.of(run["metrics"]) for run in runs if run["status"] == "finished"}
-        known = {name: sign * value for name, value in values.items() if value is not None}
-        return min(known, key=lambda name: known[name]) if known else None
 
 
 def compile_spec(path: Path, overrides: Sequence[str]) -> tuple[TypedGraph | None, Diagnostics]:

@@ -22,6 +22,7 @@ from memory_data import ANOMALY, scene
 from cuvisc.runtime.hydra_jobs import configure, drive, settings_for
 
 Cuvisc = Callable[..., cli_runs.Run]
+NO_EPOCH = "training.trainer.max_epochs=0"
 NO_SETTING = (
     "is no setting of a sweep: those begin with hydra.launcher. or hydra.sweeper., "
     "as in hydra.sweeper.n_trials=20"
@@ -233,6 +234,34 @@ def test_joblib_makes_two_runs_at_a_time(tmp_path: Path) -> None:
             ["training.optimizer.lr=interval(0.1,1)"],
             "interval(…) is for a sweeper that searches, such as --sweeper optuna; or list values: key=1,2",
         ),
+        (
+            ["training.seed=1,2", "--objective", "nope"],
+            (
+                "--objective: `nope` is never logged; logged are `train/loss/bce`, `train/loss/orthogonality`, "
+                "`train/loss/total`, `val/loss/bce`, `val/loss/orthogonality`, `val/loss/total`, `val/metric/anomaly_precision`, "
+                "`val/metric/anomaly_recall` and 4 more"
+            ),
+        ),
+        (
+            ["training.seed=1,2", "--objective", "anomaly_aucroc"],
+            "--objective: `anomaly_aucroc` is never logged; did you mean `val/metric/anomaly_auroc`?",
+        ),
+        (
+            ["training.seed=1,2", "~loss_leaves", NO_EPOCH],
+            (
+                "there is nothing to rank the runs by: `val/loss/total` is never logged; choose with --objective, and "
+                "--maximize where more is better: `val/metric/anomaly_f1`, `val/metric/anomaly_auroc`, "
+                "`val/metric/anomaly_average_precision`, `val/metric/anomaly_precision`, `val/metric/anomaly_recall` and "
+                "`val/metric/anomaly_iou`"
+            ),
+        ),
+        (
+            ["training.seed=1,2", "~loss_leaves", "~metric_leaves", NO_EPOCH],
+            (
+                "there is nothing to rank the runs by: `val/loss/total` is never logged, nor anything else; add a loss or "
+                "a metric to the spec"
+            ),
+        ),
         (["training.seed=range(1,99999)"], "the sweep has more than 10000 combinations"),
         (
             ["training.seed=1,2", "hydra.launcher._target_=os.system"],
@@ -248,6 +277,28 @@ def test_mistakes_are_answered(cuvisc: Cuvisc, args: list[str], message: str) ->
     found = cuvisc("sweep", "small.yaml", *args, "-o", "all")
     assert (found.code, found.out, found.err) == (2, "", f"error: {message}\n")
     assert not Path("all").exists()
+
+
+def test_where_not_all_log_the_objective_those_that_do_are_ranked(cuvisc: Cuvisc) -> None:
+    name = "val/metric/anomaly_f1"
+    swept = "metric_leaves.detection.enabled=false,true"
+    found = cuvisc("sweep", "small.yaml", swept, "--objective", name, "--maximize", "-o", "all", "-q")
+    assert (found.code, found.err) == (
+        0,
+        f"warning: not every combination logs `{name}`: those that do not are not ranked\n",
+    )
+    assert read("all/sweep.json")["best"] == "1"
+
+
+def test_runs_that_finish_without_the_objective_are_an_error(cuvisc: Cuvisc) -> None:
+    name = "train/loss/total"
+    args = ["training.seed=1,2", NO_EPOCH, "--objective", name, "-o", "all", "-q"]
+    found = cuvisc("sweep", "small.yaml", *args)
+    assert found.code == 3
+    assert found.err.startswith(
+        f"error: no run has a finite `{name}`, so that none is the best; logged are `"
+    )
+    assert [run["status"] for run in read("all/sweep.json")["runs"]] == ["finished", "finished"]
 
 
 def test_a_folder_in_use_is_not_written_into(cuvisc: Cuvisc) -> None:
