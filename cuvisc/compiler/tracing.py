@@ -159,11 +159,10 @@ def affine_image(module: CompiledGraph, of: Sequence[ValueRef], parts: Sequence[
         if value in parts:
             return _selection(starts, parts.index(value))
         node = module.graph.by_id.get(value.node)
-        if node is None or len(node.inputs) != 1:
+        if node is None:
             raise NotAffine(f"{value} does not follow from {', '.join(map(str, parts))}")
-        (refs,) = node.inputs.values()
-        step = _affine_body(module, node, value, sum(module.widths[ref] for ref in refs))
-        return join(refs).then(step)
+        port, step = _affine_body(module, node, value)
+        return join(node.inputs[port]).then(step)
 
     def join(values: Sequence[ValueRef]) -> AffineMap:
         images = [(image(value), int(starts[-1]), module.widths[value]) for value in values]
@@ -186,23 +185,27 @@ def _selection(starts: NDArray[np.int_], index: int) -> AffineMap:
     return AffineMap.make(np.eye(starts[-1])[:, starts[index] : starts[index + 1]])
 
 
-def _affine_body(module: CompiledGraph, node: TypedNode, value: ValueRef, width: int) -> AffineMap:
-    """One node's body as a single affine map."""
+def _affine_body(module: CompiledGraph, node: TypedNode, value: ValueRef) -> tuple[str, AffineMap]:
+    """One node's body as a single affine map, and the input port that it is a map of."""
     tape = _Tape()
     tape.node = node.id
-    (port,) = node.inputs
-    source = Symbol(tape, TensorType("float32", ("B", "H", "W", width)), "source")
+    widths = {port: sum(module.widths[ref] for ref in refs) for port, refs in node.inputs.items()}
+    sources = {
+        port: Symbol(tape, TensorType("float32", ("B", "H", "W", width)), port)
+        for port, width in widths.items()
+    }
     try:
-        result = name_outputs(node, module.node(node.id).forward(**{port: source}))[value]
+        result = name_outputs(node, module.node(node.id).forward(**sources))[value]
     except OpaqueBody as used:
         raise NotAffine(f"{value} is computed with {used}") from used
-    composed = AffineMap.make(1.0)
-    name = "source"
-    for operation in tape.operations:
-        affine = operation.affine or _selected(operation, width)
-        if affine is None or operation.inputs != (name,):
+    made_by = {operation.output.name: operation for operation in tape.operations}
+    sizes = widths | {operation.output.name: operation.output.type.dims[-1] for operation in tape.operations}
+    composed, name = AffineMap.make(1.0), result.value
+    while name not in sources:
+        operation = made_by[name]
+        before = operation.inputs[0]
+        affine = operation.affine or _selected(operation, int(sizes[before]))
+        if affine is None or len(operation.inputs) != 1:
             raise NotAffine(f"{value} is computed with {operation.op.name}")
-        composed, name = composed.then(affine), operation.output.name
-    if result.value != name:
-        raise NotAffine(f"{value} is not the end of a chain of affine ops")
-    return composed
+        composed, name = affine.then(composed), before
+    return name, composed

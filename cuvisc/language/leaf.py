@@ -93,6 +93,14 @@ class LossNode(LeafNode):
     kind: ClassVar[str] = "loss"
     weight: float = Param(1.0, "factor of this loss in the total", ge=0)
 
+    @property
+    def of_moments(self) -> bool:
+        """Whether the loss is a mean over pixels of a function of second degree in what it reads and the cube.
+
+        Where that is affine in the cube, such a loss and its gradient follow from mean and covariance of every image.
+        """
+        return False
+
     def compute_loss(self, parent_output: Tensor, batch: Batch) -> Tensor:
         """The weighted loss of one batch, a scalar."""
         raise TypeError(f"{type(self).__name__} does not define compute_loss(parent_output, batch)")

@@ -89,6 +89,10 @@ class MSEReconstructionLoss(LossNode):
     reduction: str = Param("mean", "over the values of the batch", choices=REDUCTIONS)
     use_labels_as_target: bool = Param(False, "reconstruct `labels` of the batch instead of the input cube")
 
+    @property
+    def of_moments(self) -> bool:
+        return self.reduction == "mean" and not self.use_labels_as_target
+
     def compute_loss(self, parent_output: Tensor, batch: Batch) -> Tensor:
         output = widened(parent_output)
         target = self._target(batch, output).to(output)

@@ -26,6 +26,7 @@ class LinearDecoder(Node):
     weight = State("float32[K,C]", "spectrum for every unit of each code", trainable=True)
     bias = State("float64[C]", "spectrum of the code zero", trainable=True)
     statistics = Moments(of=("codes", "cube"))
+    mapping = "affine"
     trained_by = "trainable"
 
     def solve(self, measured: Result | None) -> Fitted:

@@ -23,6 +23,7 @@ from cuvisc.compiler.module import CompiledGraph, ShapeError
 from cuvisc.language.leaf import BatchError, LossNode, MetricNode, VisualizationNode
 from cuvisc.runtime.attached import Attached, of_kind
 from cuvisc.runtime.compiling import compiled_nodes
+from cuvisc.runtime.condensed import CondensedBatches, of_moments
 from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.frozen import FrozenValues, is_worthwhile, memory_limit
@@ -69,6 +70,7 @@ class CuvisLightningModule(LightningModule):
         self._first_batch: tuple[dict[str, Any], Values] | None = None
         self.trained = tuple(node.id for node in trained_nodes(compiled.graph))
         self._evaluate = Evaluation(compiled, self.trained)
+        self._condense = CondensedBatches(0)
         self._compiled = ExitStack()
 
     def setup(self, stage: str) -> None:
@@ -131,6 +133,8 @@ class CuvisLightningModule(LightningModule):
         frozen = FrozenValues(self.compiled, self.trained, limit)
         log.debug("%s", frozen.describe())
         self._evaluate = Evaluation(self.compiled, self.trained, frozen)
+        if of_moments(self.compiled, self._losses):
+            self._condense = CondensedBatches(memory_limit(self.config.cache, self.device))
         if self.config.compile:
             self._compiled.enter_context(compiled_nodes(self.compiled, self._evaluate.changing, self.device))
 
@@ -144,12 +148,14 @@ class CuvisLightningModule(LightningModule):
         setattr(self.trainer, "log_every_n_steps", self._interval)  # noqa: B010 - Lightning does not declare it
 
     def on_train_epoch_start(self) -> None:
-        self._evaluate.frozen.start_epoch()
+        self._evaluate.frozen.memory.start_epoch()
+        self._condense.memory.start_epoch()
         for node in self.compiled.graph.nodes:
             self.compiled.node(node.id).start_epoch(self.current_epoch)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        batch, values = self._read(batch, {ref for attached, _ in self._losses for ref in attached.needed})
+        wanted = {ref for attached, _ in self._losses for ref in attached.needed}
+        batch, values = self._read(self._condense(batch), wanted)
         losses = self._compute_losses(batch, values)
         self._log_losses("train", losses, batch, on_step=True)
         self.log("lr", self._rate(), on_step=True, on_epoch=False)

@@ -96,6 +96,17 @@ def test_every_image_is_normalized_once_where_that_saves_time(
     assert counts == [times]
 
 
+def test_images_are_kept_without_a_validation_too(tmp_path: Path) -> None:
+    kept: list[int] = []
+
+    class Watch(Callback):
+        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+            kept.append(module._evaluate.frozen.memory.hits)
+
+    run(tmp_path, "auto", HEAD, callbacks=[Watch()], limit_val_batches=0)
+    assert kept == [0, 5, 5, 5]
+
+
 class Augmented(MemoryScene):
     """Images that are never the same twice."""
 
@@ -131,11 +142,11 @@ def test_data_that_never_repeats_is_given_up() -> None:
     module, cube = fitted()
     frozen = FrozenValues(module, ("head",), None)
     for epoch in range(3):
-        frozen.start_epoch()
+        frozen.memory.start_epoch()
         frozen(cube.float() + epoch, {SCORES})
-    assert not frozen._known
+    assert not len(frozen.memory)
     frozen(cube, {SCORES})
-    assert not frozen._known
+    assert not len(frozen.memory)
 
 
 def test_what_is_kept_stays_within_its_limit() -> None:
@@ -144,7 +155,7 @@ def test_what_is_kept_stays_within_its_limit() -> None:
     frozen = FrozenValues(module, ("head",), 2 * one + 1)
     for _ in range(2):
         found = frozen(cube, {SCORES})[SCORES]
-    assert frozen.hits == 2
+    assert frozen.memory.hits == 2
     assert torch.equal(found, torch.cat([module.evaluate(image)[SCORES] for image in cube.split(1)]))
 
 
@@ -155,7 +166,7 @@ def test_one_other_pixel_is_another_image() -> None:
     changed = cube.clone()
     changed[3, 7, 5, 2] = 7
     after = frozen(changed, {SCORES})[SCORES]
-    assert frozen.hits == 4
+    assert frozen.memory.hits == 4
     assert (before != after).nonzero().tolist() == [[3, 7, 5, 0]]
 
 
@@ -184,7 +195,7 @@ def test_values_of_a_validation_serve_a_training() -> None:
     with torch.inference_mode():
         frozen(cube.clone(), {NORMALIZED})
     kept = frozen(cube, {NORMALIZED})[NORMALIZED]
-    assert frozen.hits == 5
+    assert frozen.memory.hits == 5
     weight = torch.ones(cube.shape[-1], 1, requires_grad=True)
     (kept @ weight).sum().backward()
 
