@@ -238,8 +238,8 @@ def test_joblib_makes_two_runs_at_a_time(tmp_path: Path) -> None:
             ["training.seed=1,2", "--objective", "nope"],
             (
                 "--objective: `nope` is never logged; logged are `train/loss/bce`, `train/loss/orthogonality`, "
-                "`train/loss/total`, `val/loss/bce`, `val/loss/orthogonality`, `val/loss/total`, `val/metric/anomaly_precision`, "
-                "`val/metric/anomaly_recall` and 4 more"
+                "`train/loss/total`, `val/loss/bce`, `val/loss/orthogonality`, `val/loss/total`, "
+                "`val/metric/anomaly_precision`, `val/metric/anomaly_recall` and 4 more"
             ),
         ),
         (
@@ -251,15 +251,15 @@ def test_joblib_makes_two_runs_at_a_time(tmp_path: Path) -> None:
             (
                 "there is nothing to rank the runs by: `val/loss/total` is never logged; choose with --objective, and "
                 "--maximize where more is better: `val/metric/anomaly_f1`, `val/metric/anomaly_auroc`, "
-                "`val/metric/anomaly_average_precision`, `val/metric/anomaly_precision`, `val/metric/anomaly_recall` and "
-                "`val/metric/anomaly_iou`"
+                "`val/metric/anomaly_average_precision`, `val/metric/anomaly_precision`, "
+                "`val/metric/anomaly_recall` and `val/metric/anomaly_iou`"
             ),
         ),
         (
             ["training.seed=1,2", "~loss_leaves", "~metric_leaves", NO_EPOCH],
             (
-                "there is nothing to rank the runs by: `val/loss/total` is never logged, nor anything else; add a loss or "
-                "a metric to the spec"
+                "there is nothing to rank the runs by: `val/loss/total` is never logged, nor anything else; "
+                "add a loss or a metric to the spec"
             ),
         ),
         (["training.seed=range(1,99999)"], "the sweep has more than 10000 combinations"),
