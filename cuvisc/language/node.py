@@ -2,6 +2,9 @@
 
 A node's body (``forward``) is written in :mod:`cuvisc.language.ops`; plain torch is legal and opaque (it
 trains and exports, it does not fuse).
+
+Pixels without data are NaN in every band. Ops over the pixels of an image leave them out; a body in plain torch that
+looks at more than one pixel has to do so itself, and in training sees another pixel's spectrum in their place.
 """
 
 from __future__ import annotations
