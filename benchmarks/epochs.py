@@ -43,6 +43,13 @@ nodes:
   head: {type: RXLogitHead}
 """
     + _LOSSES,
+    "PCA and decoder trained on the reconstruction: 2C pixels stand for an image": """
+nodes:
+  normalizer: {type: MinMaxNormalizer, per_channel: true}
+  pca: {type: TrainablePCA, n_components: 5, trainable: true}
+  decoder: {type: LinearDecoder, inputs: {codes: pca, cube: input}}
+loss_leaves: {reconstruction: {type: MSEReconstructionLoss, parent: decoder}}
+""",
 }
 
 
