@@ -11,6 +11,7 @@ import traceback
 from cuvisc.schema.errors import CuviscError, DataError, SpecError
 
 _LOADING = "torch.utils.data."
+_ANOMALY = re.compile(r"Function '(\w+)' returned nan values")
 _LIGHTNING = ("lightning.pytorch.", "lightning.fabric.")
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
 
@@ -40,6 +41,12 @@ def option_fault(error: BaseException) -> SpecError | None:
     """
     if not isinstance(error, Exception) or isinstance(error, CuviscError):
         return None
+    anomaly = _ANOMALY.match(str(error))
+    if anomaly is not None:
+        return SpecError(
+            f"training.trainer.detect_anomaly: {anomaly.group(1)} made a gradient NaN: training has diverged; lower "
+            "training.optimizer.lr, or set training.trainer.gradient_clip_val to 1.0"
+        )
     refused = type(error).__name__ == "MisconfigurationException"
     if not refused and not (isinstance(error, (ValueError, RuntimeError)) and _raised_by_lightning(error)):
         return None

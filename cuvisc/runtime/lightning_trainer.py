@@ -164,9 +164,10 @@ def make_trainer(
             default_root_dir=str(folder.parent),
             enable_autolog_hparams=False,
         )
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
         accelerator = config.trainer.accelerator
-        if accelerator not in ("auto", "cpu") and any(word in str(error) for word in _DEVICE_WORDS):
+        of_device = isinstance(error, ImportError) or any(word in str(error) for word in _DEVICE_WORDS)
+        if accelerator not in ("auto", "cpu") and of_device:
             raise DeviceError(f"training.trainer.accelerator is {accelerator}: {error}") from error
         raise SpecError(f"training.trainer: Lightning refuses these options: {error}") from error
 

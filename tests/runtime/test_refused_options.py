@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from memory_data import ANOMALY, FROZEN, MemoryScene, scene
 
 from cuvisc import TrainingConfig
+from cuvisc.language.declare import Param
+from cuvisc.language.leaf import LossNode
 from cuvisc.runtime.faults import option_fault
 from cuvisc.runtime.training import Run, train
-from cuvisc.schema.errors import SpecError
+from cuvisc.schema.errors import DeviceError, SpecError
 
 LOGGED = (
     "`train/loss/bce`, `train/loss/orthogonality`, `train/loss/total`, `val/loss/bce`, `val/loss/orthogonality`, "
@@ -117,6 +120,47 @@ def test_what_lightning_refuses_later_is_quoted_in_a_line(tmp_path: Path) -> Non
     )
     facts = json.loads((tmp_path / "run.json").read_text())
     assert (facts["status"], facts["error"]["type"]) == ("failed", "SpecError")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"accelerator": "tpu"},
+            DeviceError,
+            "training.trainer.accelerator is tpu: Requirement 'torch_xla>=1.13' not met",
+        ),
+        (
+            {"strategy": "xla"},
+            SpecError,
+            "training.trainer: Lightning refuses these options: Requirement 'torch_xla>=1.13' not met",
+        ),
+    ],
+)
+@pytest.mark.skipif(find_spec("torch_xla") is not None, reason="needs a machine without torch_xla")
+def test_a_package_that_is_not_installed(tmp_path: Path, options: Any, error: Any, message: str) -> None:
+    with pytest.raises(error) as caught:
+        run(tmp_path, **options)
+    assert str(caught.value).startswith(message)
+
+
+class Root(LossNode):
+    """A loss whose gradient is not a number, though it is one."""
+
+    scale: float = Param(1.0, "of the loss", gt=0)
+
+    def compute_loss(self, parent_output: Any, batch: dict[str, Any]) -> Any:
+        return (parent_output * 0).sum().sqrt() * self.scale
+
+
+def test_the_operation_that_made_a_gradient_nan_is_named(tmp_path: Path) -> None:
+    config = TrainingConfig(trainer={"max_epochs": 1, "accelerator": "cpu", "detect_anomaly": True})
+    with pytest.raises(SpecError) as caught, pytest.warns(UserWarning, match="Error detected"):
+        train(typed(ANOMALY), MemoryScene(), config, run_dir=tmp_path, leaves={"bce": Root()})
+    assert str(caught.value) == (
+        "training.trainer.detect_anomaly: MulBackward0 made a gradient NaN: training has diverged; lower "
+        "training.optimizer.lr, or set training.trainer.gradient_clip_val to 1.0"
+    )
 
 
 def test_two_of_the_same_callback_are_refused(tmp_path: Path) -> None:
