@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.artifact import MODEL, Artifact, Manifest, ThresholdFacts
+from cuvisc.runtime.data.nodata import find_missing, stored_nodata
 from cuvisc.runtime.data.source import Block, CubeSource
 from cuvisc.runtime.lanes import group_of, read_ahead
 from cuvisc.runtime.onnx_scan import ELEMENT_TYPES, MalformedModel, has_external_data, input_dtype_offset
@@ -53,7 +54,8 @@ class Prediction(Outputs):
 class Part(NamedTuple):
     """A block of a cube: its spectra [rows,columns,C], which of them are `broken`, and the outputs [1,rows,columns,K].
 
-    A spectrum with a NaN or infinite band is broken: its outputs are NaN, and nothing is decided for it.
+    A spectrum with a NaN or infinite band is broken: its outputs are NaN, and nothing is decided for it. So is one
+    without data where a model looks at more than one pixel: it would be a pixel of its image like any other.
     """
 
     block: Block
@@ -148,6 +150,9 @@ class Predictor:
         """
         self._check_bands(source)
         dtype = source.dtype.name if source.dtype.name in ELEMENT_TYPES else "float32"
+        nodata = None if self.manifest.pixelwise else stored_nodata(source.facts.nodata, source.dtype)
+        if nodata is not None and source.dtype.kind != "f":
+            dtype = "float32"
         self._open(dtype)
         feeds = self._threshold_feeds(thresholds or {})
         blocks = source.blocks(self._block_pixels(source))
@@ -157,6 +162,9 @@ class Predictor:
             for block, spectra in blocks:
                 given = spectra.astype(dtype, copy=False)
                 broken = find_non_finite(given)
+                missing = find_missing(spectra, nodata)
+                if missing is not None:
+                    broken |= missing.whole
                 yield Part(block, spectra, broken, self._infer(_without(given, broken), feeds))
 
     def group(self, source: CubeSource) -> int:

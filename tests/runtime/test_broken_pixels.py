@@ -11,6 +11,7 @@ import pytest
 import torch
 from cli_runs import run as run_cli
 from fitted_graphs import fitted, typed
+from format_files import write_tiff
 from memory_data import MemoryScene, scene
 from numpy.typing import NDArray
 
@@ -200,6 +201,27 @@ def test_predict_counts_the_pixels_that_the_model_marks(
     )
     with np.load("scores.npz") as written:
         assert int(np.isnan(written["rx.scores"]).sum()) == len(HOLES) + 2
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_pixels_without_data_in_a_file_are_none_of_its_image(
+    dtype: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in training, where they are NaN; also where the file's numbers are whole."""
+    train(typed("nodes: {rx: {type: RXPerBatch}}"), MemoryScene(*scene()), FIT, run_dir=tmp_path / "run")
+    cube = scene()[0][0].astype(dtype)
+    exact = cube.astype(np.float64)
+    cube[3:5, 2], exact[3:5, 2] = -99, np.nan
+    monkeypatch.chdir(tmp_path)
+    write_tiff(Path("scene.tif"), cube, nodata=-99)
+    assert run_cli(capsys, monkeypatch, "export", "run", "-o", "artifact").code == 0
+    told = run_cli(capsys, monkeypatch, "predict", "artifact", "scene.tif", "-o", "scores.npz")
+    assert told.err == (
+        "warning: 2 of 144 pixels have no data; they have no score and are never decided for\n"
+    )
+    with np.load("scores.npz") as written:
+        found = written["rx.scores"]
+    np.testing.assert_allclose(found, without(exact[None], rx)[0], rtol=2e-5)
 
 
 @pytest.mark.parametrize("name", NODES)
