@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -33,15 +32,11 @@ def register(app: typer.Typer) -> None:
 
         Example: cuvisc export runs/anomaly/20260101-120000-1a2b3c4d -o artifacts/anomaly
         """
-        from cuvisc.runtime.export import export as write
-        from cuvisc.runtime.progress import spoken
-        from cuvisc.runtime.report.exported import leave_export
+        from cuvisc.runtime.exporting import export_run
         from cuvisc.runtime.run_folder import load_source
 
         folder = output or run / "artifact"
-        evidence = write(load_source(run), folder, force=force)
-        with spoken(logging.WARNING, always=True):
-            leave_export(run, folder, evidence)
+        evidence = export_run(load_source(run), folder, run, force=force, always=True)
         if as_json:
             print(json.dumps({"artifact": str(folder), **evidence}))
             return

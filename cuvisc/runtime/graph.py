@@ -46,10 +46,11 @@ _SECTIONS = {kind: section for section, kind in SECTION_KINDS.items()}
 
 @dataclass(frozen=True)
 class _Trained:
-    """What a training leaves besides state: what it has seen of the data, and the hash of its spec."""
+    """What a training leaves besides state: what it has seen of the data, the hash of its spec, its run if known."""
 
     seen: Seen
     spec_sha256: str
+    run: Run | None = None
 
 
 class Graph:
@@ -175,13 +176,15 @@ class Graph:
         GraphFile(spelled_name(spec), sha256, {SPEC: text, **parts}, facts).write(Path(path))
 
     def export(self, folder: Path | str, *, force: bool = False) -> dict[str, Any]:
-        """Write the artifact that `cuvisc export` writes of the run; returns the parity evidence."""
-        from cuvisc.runtime.export import export
+        """Write the artifact and the report that `cuvisc export` makes of the run; returns the parity evidence."""
+        from cuvisc.runtime.exporting import export_run
 
         if self._trained is None:
             raise SpecError("the graph has not been trained: train it, then export it")
+        run = self._trained.run
         source = self._trained.seen.source(self.module, self._trained.spec_sha256)
-        return export(source, Path(folder), force=force)
+        place, facts = (None, None) if run is None else (run.folder, run.facts)
+        return export_run(source, Path(folder), place, facts=facts, force=force)
 
     def add_node(
         self,
@@ -278,7 +281,8 @@ class Graph:
         self._module = self.run.module
         self.training_config = config
         trial = self.run.facts.get("trial")
-        self._trained = None if trial else _Trained(load_seen(self.run.folder), self.run.facts["spec_sha256"])
+        folder, sha256 = self.run.folder, self.run.facts["spec_sha256"]
+        self._trained = None if trial else _Trained(load_seen(folder), sha256, self.run)
         return self.run.trainer
 
     @property

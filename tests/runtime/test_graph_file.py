@@ -147,6 +147,38 @@ def test_export_writes_the_artifact_of_the_run_before_and_after_loading(
         assert len(files) == 1, name
 
 
+def test_the_report_of_the_run_shows_the_export_as_after_the_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph, run = detector(tmp_path / "monitor"), tmp_path / "run"
+    graph.train(MemoryScene(), CONFIG, run_dir=run)
+    assert "exported, parity passed" not in (run / "report.html").read_text()
+    graph.export(tmp_path / "artifact")
+    page, facts = (run / "report.html").read_text(), (run / "export.json").read_text()
+    assert "exported, parity passed" in page
+    monkeypatch.setattr(
+        "sys.argv", ["cuvisc", "export", str(run), "-o", str(tmp_path / "artifact"), "--force"]
+    )
+    with pytest.raises(SystemExit):
+        main()
+    assert ((run / "report.html").read_text(), (run / "export.json").read_text()) == (page, facts)
+
+
+def test_weights_of_an_earlier_training_say_nothing_about_the_run(tmp_path: Path) -> None:
+    graph, run = detector(tmp_path / "monitor"), tmp_path / "run"
+    graph.train(MemoryScene(), CONFIG, run_dir=run)
+    facts = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**facts, "ended": "2030-01-01T00:00:00Z"}))
+    with pytest.MonkeyPatch.context() as patch:
+        told: list[str] = []
+        patch.setattr(
+            "cuvisc.runtime.report.exported.log.warning", lambda text, *given: told.append(text % given)
+        )
+        graph.export(tmp_path / "artifact")
+    assert told == [f"the report of {run} does not show the export: the run was trained again since"]
+    assert not (run / "export.json").exists()
+
+
 def test_a_loaded_graph_trains_on_as_configured(trained: Graph, tmp_path: Path) -> None:
     trained.save_to_file(tmp_path / "graph.zip")
     loaded = Graph.load_from_file(tmp_path / "graph.zip")

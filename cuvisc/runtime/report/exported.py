@@ -16,13 +16,20 @@ from cuvisc.runtime.report.page import REPORT
 from cuvisc.runtime.report.run_files import ENDED, EXPORT, RUN
 from cuvisc.runtime.report.write import write_page
 from cuvisc.runtime.run_folder import read_run
-from cuvisc.schema.errors import CuviscError
+from cuvisc.schema.errors import CuviscError, DataError
 
 
-def leave_export(run: Path, artifact: Path, evidence: Mapping[str, Any]) -> None:
-    """Write export.json into a run folder, and its report anew where it has one."""
+def leave_export(
+    run: Path, artifact: Path, evidence: Mapping[str, Any], trained: Mapping[str, Any] | None = None
+) -> None:
+    """Write export.json into a run folder, and its report anew where it has one.
+
+    `trained` are the facts of the run when its weights were taken: another training in the folder has no part in them.
+    """
     try:
         facts = read_run(run)
+        if trained is not None and any(facts.get(name) != trained.get(name) for name in (RUN, ENDED)):
+            raise DataError("the run was trained again since")
         # The run may be trained anew, or further, in the same folder: then this says nothing about it.
         of = {"artifact": str(artifact), RUN: facts.get(RUN), ENDED: facts.get(ENDED)}
         write_text(run / EXPORT, json.dumps({**of, **evidence}, indent=1, ensure_ascii=False) + "\n")
