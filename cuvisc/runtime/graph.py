@@ -263,7 +263,8 @@ class Graph:
         """Phase 1, then phase 2, in a run folder (default: runs/<name>/<time>-<hash>); returns Lightning's trainer.
 
         Without `training_config` the one of the last training or of the file counts, else the defaults. `resume` is
-        the folder of an interrupted run of this graph, which then goes on after its last whole epoch.
+        the folder of an interrupted run of this graph, which then goes on after its last whole epoch. The trainer's
+        `validate(datamodule=…)` and `test(datamodule=…)` measure the weights that the graph has.
         """
         config = training_config or self.training_config or TrainingConfig()
         with spoken():

@@ -26,6 +26,7 @@ from cuvisc.compiler.plan import Share, plan_statistics
 from cuvisc.language.leaf import LeafNode, MonitoringNode
 from cuvisc.language.node import Node
 from cuvisc.runtime.attached import attach_leaves
+from cuvisc.runtime.batch_limits import refuse_limits
 from cuvisc.runtime.batches import phase_one_batches
 from cuvisc.runtime.callbacks.averaging import AveragedWeights, averaged_by
 from cuvisc.runtime.callbacks.expected import ExpectedValues, expected_of, refuse_never_logged
@@ -224,15 +225,10 @@ class _Running:
             named["training"] = written(config, config.to_dict())
             self.reporters.setup({**named, "graph": self.session.graph})
             try:
-                self._run_phases(trainer)
-                metrics = metrics_of(trainer)
-                averaged = averaged_by(trainer)
-                if averaged is not None:
-                    data = self.session.datamodule if self.validates else None
-                    metrics |= averaged.measure(trainer, self.lightning, data)
+                metrics = self._run_phases(trainer)
             finally:
                 self.reporters.close()
-        return self._finish(trainer, metrics, averaged)
+        return self._finish(trainer, metrics, averaged_by(trainer))
 
     def _refuse_waiting_in_vain(self, trainer: Trainer) -> None:
         """Before phase 1, what would end phase 2 at its first epoch."""
@@ -256,7 +252,8 @@ class _Running:
             "seconds": time.perf_counter() - self.started,
         }
 
-    def _run_phases(self, trainer: Trainer) -> None:
+    def _run_phases(self, trainer: Trainer) -> dict[str, float]:
+        """What was logged last, of the mean of weights where they were averaged."""
         handler = signal.getsignal(signal.SIGINT)
         data = self.session.datamodule
         try:
@@ -271,6 +268,10 @@ class _Running:
             else:
                 data.prepare_data()
                 self.lightning.setup("validate")
+            metrics, averaged = metrics_of(trainer), averaged_by(trainer)
+            if averaged is not None:
+                metrics |= averaged.measure(trainer, self.lightning, data if self.validates else None)
+            return metrics
         except SystemExit:
             # Lightning leaves with 1 after Ctrl-C; who called decides what an interrupt means.
             raise KeyboardInterrupt from None
@@ -285,6 +286,8 @@ class _Running:
             data.setup("fit")
         rank, world = rank_and_world()
         loader = data.train_dataloader()
+        if self.epochs != 0:
+            refuse_limits(self.session.config.trainer, loader, world, self.validates)
         if rank == 0:
             log_balance(data, self.session.graph, self.module)
         config = self.session.config

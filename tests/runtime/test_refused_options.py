@@ -112,11 +112,60 @@ def test_a_callback_that_can_do_without_goes_on(tmp_path: Path) -> None:
     assert run(tmp_path, callbacks=[stop]).facts["epochs"] == 2
 
 
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (
+            {"val_check_interval": 9},
+            (
+                "val_check_interval is 9, and an epoch has 3 batches: set `check_val_every_n_epoch: null` to count "
+                "batches from epoch to epoch"
+            ),
+        ),
+        (
+            {"limit_train_batches": 2, "val_check_interval": 3},
+            (
+                "val_check_interval is 3, and an epoch has 2 batches: set `check_val_every_n_epoch: null` to count "
+                "batches from epoch to epoch"
+            ),
+        ),
+        (
+            {"limit_train_batches": 0.1},
+            "limit_train_batches is 0.1, which is less than one of the 3 training batches; the least is 0.3334",
+        ),
+        (
+            {"overfit_batches": 0.01},
+            "overfit_batches is 0.01, which is less than one of the 3 training batches; the least is 0.3334",
+        ),
+    ],
+    ids=str,
+)
+def test_limits_that_the_data_cannot_keep(tmp_path: Path, limits: Any, message: str) -> None:
+    assert refusal(tmp_path / "refused", **limits) == f"training.trainer.{message}"
+    assert not began(tmp_path / "refused")
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"val_check_interval": 3},
+        {"val_check_interval": 9, "limit_val_batches": 0},
+        {"val_check_interval": 9, "check_val_every_n_epoch": None},
+        {"limit_train_batches": 0.3334},
+        {"overfit_batches": 0.3334},
+        {"limit_train_batches": 0.01, "fast_dev_run": True},
+    ],
+    ids=str,
+)
+def test_limits_that_the_data_can_keep(tmp_path: Path, limits: Any) -> None:
+    assert run(tmp_path, **limits).facts["status"] == "finished"
+
+
 def test_what_lightning_refuses_later_is_quoted_in_a_line(tmp_path: Path) -> None:
-    assert refusal(tmp_path, val_check_interval=9) == (
-        "training.trainer: Lightning refuses its options or callbacks: `val_check_interval` (9) must be less than or "
-        "equal to the number of the training batches (3). If you want to disable validation set `limit_val_batches` to "
-        "0.0 instead. If you want to validate based on the total training batches, set `check_val_every_n_epoch=None`."
+    assert refusal(tmp_path, limit_val_batches=0.01) == (
+        "training.trainer: Lightning refuses its options or callbacks: You requested to check 0.01 of the "
+        "`val_dataloader` but 0.01 * 3 < 1. Please increase the `limit_val_batches` argument. Try at least "
+        "`limit_val_batches=0.3333333333333333`"
     )
     facts = json.loads((tmp_path / "run.json").read_text())
     assert (facts["status"], facts["error"]["type"]) == ("failed", "SpecError")
