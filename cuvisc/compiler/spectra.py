@@ -6,14 +6,14 @@ Python: never torch or numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from cuvisc.compiler.declared import Use
 from cuvisc.compiler.graph import INPUT, ValueRef
 from cuvisc.compiler.sizes import Origin, Size, Sizes, Value
-from cuvisc.language.selection import Selection, SelectionError, known_centers
+from cuvisc.language.selection import Selection, SelectionError, check_distinct, check_inside, known_centers
 from cuvisc.language.spectrum import Spectrum, joined
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.spec import Spec
@@ -41,16 +41,17 @@ class Spectra:
         try:
             found = self._follow(use, spectrum, bands)
         except SelectionError as error:
-            self._refuse(use, str(error), bands)
+            self._refuse(use, error, bands)
             found = None
         self._known[ValueRef(name, port)] = found
 
     def _follow(self, use: Use, spectrum: Spectrum | None, bands: Size) -> Spectrum | None:
         selects, recentres = use.entry.get("selects"), use.entry.get("recentres")
         if recentres is not None:
-            if spectrum is not None and isinstance(bands.value, int):
-                known_centers(spectrum, bands.value)
             centers: Any = use.params[recentres]
+            check_distinct(centers)
+            if spectrum is not None and isinstance(bands.value, int):
+                _check_range(spectrum, known_centers(spectrum, bands.value, recentres), centers)
             return Spectrum(tuple(map(float, centers)))
         if selects is not None:
             return self._select(use, selects, spectrum, bands)
@@ -70,12 +71,12 @@ class Spectra:
         self._sizes.unify(use.size(symbol), Size(len(kept), Origin(f"`{use.owner}`", use.param_span("type"))))
         return None if spectrum is None else spectrum.of(kept)
 
-    def _refuse(self, use: Use, fact: str, bands: Size) -> None:
+    def _refuse(self, use: Use, error: SelectionError, bands: Size) -> None:
         span = bands.origin.span if bands.origin is not None else None
         self._diagnostics.error(
             "E502",
-            f"`{use.owner}` ({use.name}): {fact}",
-            use.param_span(_named(use.given)),
+            f"`{use.owner}` ({use.name}): {error}",
+            use.param_span(error.parameter),
             label="the bands it looks for; `cuvisc inspect FILE` shows those there are",
             notes=((span, f"its {bands.value} comes from {bands.origin.name}"),)
             if bands.origin is not None and span is not None
@@ -83,9 +84,16 @@ class Spectra:
         )
 
 
-def _named(given: Mapping[str, object]) -> str:
-    """The parameter that says what is looked for."""
-    return next((name for name in ("ranges", "wavelengths", "centers", "indices") if name in given), "type")
+def _check_range(spectrum: Spectrum, known: Sequence[float], wanted: Sequence[float]) -> None:
+    """Refuse centres that are outside whether or not other files agree on which bands are bad."""
+    good = [center for center, kept in zip(known, spectrum.good or (), strict=False) if kept]
+    if good:
+        try:
+            check_inside(good, wanted)
+            return
+        except SelectionError:
+            pass
+    check_inside(known, wanted)
 
 
 def _fits(spectrum: Spectrum, bands: Size) -> bool:

@@ -46,6 +46,7 @@ class Parameter:
     choices: tuple[Any, ...] = ()
     form: Form | None = None
     share: bool = False
+    least_items: int = 0
     annotation: Any = None
     name: str = ""
 
@@ -70,6 +71,10 @@ class Parameter:
         if self.share and isinstance(value, float) and value > 1:
             raise ParameterError(
                 f"{owner}: `{self.name}` wants a whole number, or a share of at most 1, got {value:.10g}"
+            )
+        if isinstance(value, (list, tuple)) and len(value) < self.least_items:
+            raise ParameterError(
+                f"{owner}: `{self.name}` wants at least {self.least_items} of them, got {len(value)}"
             )
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             self._check_bounds(owner, value)
@@ -99,12 +104,14 @@ def Param(
     choices: Sequence[Any] = (),
     form: Form | None = None,
     share: bool = False,
+    least_items: int = 0,
 ) -> Any:
     """Declare a parameter: ``eps: float = Param(1e-6, "relative ridge", gt=0)``.
 
-    ``form`` is of texts; a number with a point is at most 1 where it is a ``share`` and a whole number a count.
+    ``form`` is of texts, ``least_items`` of lists; a number with a point is at most 1 where it is a ``share`` and a
+    whole number a count.
     """
-    return Parameter(default, doc, gt, ge, lt, le, tuple(choices), form, share)
+    return Parameter(default, doc, gt, ge, lt, le, tuple(choices), form, share, least_items)
 
 
 @dataclass(frozen=True)

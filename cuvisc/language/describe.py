@@ -55,6 +55,8 @@ def describe_parameter(parameter: Parameter) -> dict[str, Any]:
     }
     limits = {key: bound for key, bound in bounds.items() if bound is not None}
     schema = _shares(schema, limits) if parameter.share else schema | limits
+    if parameter.least_items:
+        schema["minItems"] = parameter.least_items
     if parameter.form is not None:
         schema |= parameter.form.to_json()
     if parameter.doc:

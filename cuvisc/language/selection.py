@@ -9,7 +9,11 @@ from cuvisc.language.spectrum import Spectrum, neighbour_distances
 
 
 class SelectionError(ValueError):
-    """Bands that are wanted and are not there, or that nobody can tell."""
+    """Bands that are wanted and are not there, or that nobody can tell; `parameter` is the one that asks for them."""
+
+    def __init__(self, fact: str, parameter: str = "") -> None:
+        super().__init__(fact)
+        self.parameter = parameter
 
 
 @dataclass(frozen=True)
@@ -34,25 +38,28 @@ class Selection:
             outside = [index for index in self.indices if not 0 <= index < bands]
             if outside:
                 raise SelectionError(
-                    f"`indices` names band {outside[0]}, but it reads {bands}, numbered from 0"
+                    f"`indices` names band {outside[0]}, but it reads {bands}, numbered from 0",
+                    "indices",
                 )
             kept.update(self.indices)
         if self.wavelengths is not None:
-            kept.update(_nearest(known_centers(spectrum, bands), self.wavelengths))
+            kept.update(_nearest(known_centers(spectrum, bands, "wavelengths"), self.wavelengths))
         for low, high in self.ranges or ():
-            centers = known_centers(spectrum, bands)
+            centers = known_centers(spectrum, bands, "ranges")
             inside = [band for band, center in enumerate(centers) if low <= center <= high]
             if not inside:
                 raise SelectionError(
                     f"no band lies between {low:g} and {high:g} nm; "
-                    f"the {bands} bands are at {min(centers):g} to {max(centers):g} nm"
+                    f"the {bands} bands are at {min(centers):g} to {max(centers):g} nm",
+                    "ranges",
                 )
             kept.update(inside)
         if self.bad == "drop":
             if spectrum is None or spectrum.good is None:
                 raise SelectionError(
                     "`bad: drop`, but the data does not say which bands are bad; leave it out, "
-                    "and name those to keep as `indices` or `ranges`"
+                    "and name those to keep as `indices` or `ranges`",
+                    "bad",
                 )
             kept = {band for band in kept if spectrum.good[band]}
         if not kept:
@@ -60,15 +67,38 @@ class Selection:
         return sorted(kept)
 
 
-def known_centers(spectrum: Spectrum | None, bands: int) -> tuple[float, ...]:
-    """The centres of so many bands; raises :class:`SelectionError` where nobody says them."""
+def known_centers(spectrum: Spectrum | None, bands: int, parameter: str) -> tuple[float, ...]:
+    """The centres of so many bands, for a parameter; raises :class:`SelectionError` where nobody says them."""
     known = None if spectrum is None else spectrum.wavelengths
     if known is None:
         raise SelectionError(
             f"nothing says the wavelengths of the {bands} bands it reads: "
-            "give the data some, or write them in `graph.input.wavelengths`"
+            "give the data some, or write them in `graph.input.wavelengths`",
+            parameter,
         )
     return known
+
+
+def check_inside(known: Sequence[float], wanted: Sequence[float]) -> None:
+    """Raise :class:`SelectionError` for centres that would have to be made up.
+
+    Such are those outside the known ones by more than half the distance between the outermost two.
+    """
+    ordered = sorted(known)
+    low, high = ordered[0], ordered[-1]
+    below, above = (ordered[1] - low, high - ordered[-2]) if len(ordered) > 1 else (0.0, 0.0)
+    outside = [center for center in wanted if not low - below / 2 <= center <= high + above / 2]
+    if outside:
+        raise SelectionError(
+            f"{outside[0]:g} nm is outside the cube, whose bands are at {low:g} to {high:g} nm", "centers"
+        )
+
+
+def check_distinct(wanted: Sequence[float]) -> None:
+    """Raise :class:`SelectionError` for a centre that is named twice."""
+    twice = [center for place, center in enumerate(wanted) if center in wanted[:place]]
+    if twice:
+        raise SelectionError(f"`centers` names {twice[0]:g} nm twice; name it once", "centers")
 
 
 def _nearest(centers: tuple[float, ...], wanted: Sequence[float]) -> list[int]:
@@ -78,11 +108,13 @@ def _nearest(centers: tuple[float, ...], wanted: Sequence[float]) -> list[int]:
         band = min(range(len(centers)), key=lambda one: abs(centers[one] - wavelength))
         if abs(centers[band] - wavelength) > distances[band]:
             raise SelectionError(
-                f"no band is near {wavelength:g} nm; the nearest is band {band} at {centers[band]:g} nm"
+                f"no band is near {wavelength:g} nm; the nearest is band {band} at {centers[band]:g} nm",
+                "wavelengths",
             )
         if band in taken:
             raise SelectionError(
-                f"{taken[band]:g} and {wavelength:g} nm both mean band {band} at {centers[band]:g} nm; name one"
+                f"{taken[band]:g} and {wavelength:g} nm both mean band {band} at {centers[band]:g} nm; name one",
+                "wavelengths",
             )
         taken[band] = wavelength
     return list(taken)

@@ -8,7 +8,7 @@ import numpy as np
 from cuvisc.language import ops
 from cuvisc.language.declare import In, Out, Param, State
 from cuvisc.language.node import FitError, Fitted, Node
-from cuvisc.language.selection import Selection, SelectionError, known_centers
+from cuvisc.language.selection import Selection, SelectionError, check_distinct, check_inside, known_centers
 from cuvisc.language.spectrum import Spectrum, neighbour_distances
 from cuvisc.language.statistics import Result
 
@@ -71,7 +71,7 @@ class SpectralResampler(Node):
 
     cube = In("float32[B,H,W,C]", "spectra, any unit")
     resampled = Out("float32[B,H,W,centers]", "spectra at the centres, in the unit of the cube")
-    centers: list[float] = Param(doc="band centres wanted, in nanometres")
+    centers: list[float] = Param(doc="band centres wanted, in nanometres; each once", least_items=1)
     method: Literal["linear", "gaussian"] = Param(
         "linear", "interpolate, or weigh as a band of this width does"
     )
@@ -87,13 +87,13 @@ class SpectralResampler(Node):
         super().bind({**dims, "centers": len(self.centers)})
 
     def solve(self, measured: Result | None) -> Fitted:
-        known = np.array(_wavelengths(self, self.dims["C"]), np.float64)
+        known = np.array(_centers(self, self.dims["C"]), np.float64)
         usable = np.arange(len(known))
         if self.spectrum is not None and self.spectrum.good is not None and any(self.spectrum.good):
             usable = usable[np.array(self.spectrum.good)]
         usable = usable[np.argsort(known[usable], kind="stable")]
         wanted = np.array(self.centers, np.float64)
-        _check_inside(known[usable], wanted)
+        _check_centers(known[usable], wanted)
         weights = np.zeros((len(known), len(wanted)))
         make = _linear if self.method == "linear" else self._gaussian
         weights[usable] = make(known[usable], wanted)
@@ -132,22 +132,21 @@ def _chosen(node: BandSelector, bands: int) -> list[int]:
         raise FitError(str(error)) from error
 
 
-def _wavelengths(node: Node, bands: int) -> tuple[float, ...]:
+def _centers(node: SpectralResampler, bands: int) -> tuple[float, ...]:
     """Centres of the bands that a node reads; raises :class:`FitError` where nobody says them."""
     try:
-        return known_centers(node.spectrum, bands)
+        return known_centers(node.spectrum, bands, "centers")
     except SelectionError as error:
         raise FitError(str(error)) from error
 
 
-def _check_inside(known: Any, wanted: Any) -> None:
-    """Raise :class:`FitError` for centres that would have to be made up."""
-    ends = [abs(known[1] - known[0]) / 2, abs(known[-1] - known[-2]) / 2] if len(known) > 1 else [0.0, 0.0]
-    outside = wanted[(wanted < known[0] - ends[0]) | (wanted > known[-1] + ends[1])]
-    if len(outside):
-        raise FitError(
-            f"{outside[0]:g} nm is outside the cube, whose bands are at {known[0]:g} to {known[-1]:g} nm"
-        )
+def _check_centers(known: Any, wanted: Any) -> None:
+    """Raise :class:`FitError` for centres that would have to be made up, and for repeated ones."""
+    try:
+        check_distinct(wanted.tolist())
+        check_inside(known.tolist(), wanted.tolist())
+    except SelectionError as error:
+        raise FitError(str(error)) from error
 
 
 def _linear(known: Any, wanted: Any) -> Any:

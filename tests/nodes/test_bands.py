@@ -133,6 +133,7 @@ def test_gaussian_keeps_what_is_constant() -> None:
     ("params", "message"),
     [
         ({"centers": [380.0]}, "380 nm is outside the cube, whose bands are at 400 to 590 nm"),
+        ({"centers": [450.0, 500.0, 450.0]}, "`centers` names 450 nm twice; name it once"),
         (
             {"centers": [450.0], "method": "gaussian"},
             "the distance between these centres is no width: say `fwhm`",

@@ -131,6 +131,21 @@ def test_indian_pines_reads_files_of_its_name_where_there_are_some(tmp_path: Pat
     assert module.wavelengths is None
 
 
+def test_indian_pines_takes_no_other_data_than_the_folder_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        IndianPines(data_dir=str(tmp_path / "nope")).train_dataloader()
+    assert str(caught.value) == (
+        f"IndianPines: the folder {tmp_path / 'nope'} does not exist (relative to {Path.cwd()})"
+    )
+    np.save(tmp_path / "Indian_pines_gt.npy", np.zeros((2, 3), "u1"))
+    with pytest.raises(DataError) as caught:
+        IndianPines(data_dir=str(tmp_path)).train_dataloader()
+    assert str(caught.value) == (
+        f"IndianPines: {tmp_path} holds no Indian_pines_corrected.npy; "
+        "without `data_dir` the scene is the tensorly package's"
+    )
+
+
 def test_without_tensorly_the_answer_is_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorly.datasets", None)
     with pytest.raises(DataError) as caught:

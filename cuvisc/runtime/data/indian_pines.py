@@ -25,7 +25,7 @@ class IndianPines(GraphDataModule):
     channels = Choose("data_dir", {None: 200}, otherwise=None)
     data_dir: str | None = Param(
         None,
-        "folder with Indian_pines_corrected.npy and Indian_pines_gt.npy; else the tensorly package's copy",
+        "folder with Indian_pines_corrected.npy and Indian_pines_gt.npy; null: the tensorly package's copy",
     )
     anomaly_class: int = Param(16, "class id that is the anomaly; 16 is stone-steel towers", ge=1, le=16)
 

@@ -36,9 +36,10 @@ class Scene:
 def indian_pines(folder: Path | None = None) -> Scene:
     """AVIRIS Indian Pines, 145x145x200 uint16, 16 classes (0 is unlabelled); Baumgardner et al. 2015, CC BY 3.0.
 
-    From the `.npy` files of that name in `folder` where it holds them, else from the tensorly package.
+    From the `.npy` files of that name in `folder`, without one from the tensorly package. Raises :class:`DataError`.
     """
-    if folder is not None and all((folder / name).is_file() for name in _INDIAN_PINES.values()):
+    if folder is not None:
+        _require(folder, tuple(_INDIAN_PINES.values()))
         cube, labels = (read_array(folder / name, key) for key, name in _INDIAN_PINES.items())
         return Scene(cube, labels.astype(np.uint8), None)
     try:
@@ -53,6 +54,18 @@ def indian_pines(folder: Path | None = None) -> Scene:
     # tensorly hands out float64; the file it read is uint16.
     cube = np.asarray(bunch.tensor).astype(np.uint16)
     return Scene(cube, np.asarray(labels, np.uint8), np.asarray(wavelengths, np.float64))
+
+
+def _require(folder: Path, names: tuple[str, ...]) -> None:
+    """Raise :class:`DataError` unless a folder holds these files."""
+    if not folder.is_dir():
+        raise DataError(f"IndianPines: the folder {folder} does not exist (relative to {Path.cwd()})")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise DataError(
+            f"IndianPines: {folder} holds no {' and no '.join(missing)}; "
+            "without `data_dir` the scene is the tensorly package's"
+        )
 
 
 SCENES: dict[str, tuple[Callable[[], Scene], int]] = {"indian-pines": (indian_pines, 16)}
