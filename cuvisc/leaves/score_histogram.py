@@ -23,8 +23,10 @@ LONG_TAIL = 4.0
 class ScoreHistogram(VisualizationNode):
     """Show how the values of a batch are distributed, with a density estimate, statistics and the anomaly threshold.
 
-    density(x) = Σ exp(−(x − x_i)² / 2h²) / (n h √(2π)), h = 0.9 min(std, IQR / 1.34) n^(−1/5)      Silverman
-    1986
+    density(x) = Σ exp(−(x − x_i)² / 2h_i²) / (n h_i √(2π)), h_i = h √(g / f(x_i))      Abramson 1982
+
+    Where values are rare the kernels are wide, so that the tail is no row of spikes: f is the density with h alone, g
+    the geometric mean of f(x_i), h = 0.9 min(std, IQR / 1.34) n^(−1/5) (Silverman 1986).
 
     Counts are logarithmic, because anomalies are rare. Where the batch has a mask and the output one band,
     anomalous and normal pixels are drawn apart. A tail that would leave nothing else visible is cut at the
@@ -96,16 +98,28 @@ class ScoreHistogram(VisualizationNode):
 
 
 def density(values: Values, at: Values) -> Values:
-    """Gaussian density estimate at evenly spaced points, from counts on those points."""
+    """Adaptive Gaussian density estimate at evenly spaced points, from counts on those points and some around them."""
     spacing = at[1] - at[0]
     quartiles = np.percentile(values, (25, 75))
     widths = [w for w in (values.std(), (quartiles[1] - quartiles[0]) / 1.34) if w > 0]
-    width = max(0.9 * min(widths, default=spacing) * values.size**-0.2, spacing)
+    # Never wider than what is shown, however far away the values are that are not.
+    width = np.clip(0.9 * min(widths, default=spacing) * values.size**-0.2, spacing, at[-1] - at[0])
     reach = int(np.ceil(4 * width / spacing))
-    padded = np.arange(-reach, len(at) + reach + 1) * spacing + at[0] - spacing / 2
-    counts = np.histogram(values, padded)[0]
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * spacing / width) ** 2)
-    return np.asarray(np.convolve(counts, kernel / kernel.sum(), mode="valid") / (values.size * spacing))
+    cells = np.arange(-reach, len(at) + reach) * spacing + at[0]
+    counts = np.histogram(values, np.append(cells, cells[-1] + spacing) - spacing / 2)[0]
+    first = np.convolve(counts, _kernel(np.arange(-reach, reach + 1) * spacing, width), mode="same")
+    taken = counts > 0
+    counts, cells, first = counts[taken], cells[taken], first[taken]
+    if not counts.size:
+        return np.zeros(len(at))
+    # Relative to its geometric mean, the first estimate needs no norm.
+    own = width * np.exp((np.average(np.log(first), weights=counts) - np.log(first)) / 2)
+    return np.asarray(_kernel(at[:, None] - cells, np.maximum(own, spacing)) @ counts / values.size)
+
+
+def _kernel(distances: Values, widths: Values | float) -> Values:
+    scaled = distances / widths
+    return np.asarray(np.exp(-0.5 * scaled**2) / (widths * np.sqrt(2 * np.pi)))
 
 
 def _edges(values: Values, threshold: float, bins: int) -> Values:
