@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
+from scipy.spatial.distance import cdist
 
 from cuvisc.runtime.data.cube_file import CubeFile
 from cuvisc.runtime.data.regions import STAGES, Parts, Shares, cut_regions, split_blocks, split_files
@@ -98,6 +99,30 @@ def test_blocks_of_different_stages_keep_their_distance(
         assert (first[stage_of > 0] == stage_of[stage_of > 0]).all()
 
 
+@given(
+    st.lists(st.tuples(st.integers(1, 70), st.integers(1, 70)), min_size=1, max_size=2),
+    st.none() | st.integers(1, 12),
+    st.integers(0, 80),
+    st.integers(0, 99),
+)
+def test_every_buffer_is_kept_or_refused(
+    sizes: list[tuple[int, int]], tile: int | None, buffer: int, seed: int
+) -> None:
+    """Pixels of two stages of an image are more than `buffer` rows or columns apart, counted pixel by pixel."""
+    files = {f"f{i}": image(f"f{i}", *s) for i, s in enumerate(sizes)}
+    try:
+        parts = split_blocks(files, Shares(0.2, 0.2, seed), None, tile, buffer)
+    except DataError as error:
+        assert str(error).startswith("CubeFolder: blocks of ")
+        return
+    assert all(parts[stage] for stage in STAGES)
+    for name, file in files.items():
+        pixels = [np.argwhere(canvas_of(parts[stage], name, file.size)) for stage in STAGES]
+        for one, other in itertools.combinations(pixels, 2):
+            if len(one) and len(other):
+                assert cdist(one, other, "chebyshev").min() > buffer
+
+
 @given(st.sets(st.text("abcdef", min_size=1), min_size=3, max_size=30), st.integers(0, 5))
 def test_every_name_has_one_stage_whatever_the_order(names: set[str], seed: int) -> None:
     ascending, descending = sorted(names), sorted(names, reverse=True)
@@ -152,4 +177,24 @@ def test_fewer_blocks_than_stages_are_answered() -> None:
     assert str(caught.value) == (
         "CubeFolder: blocks of 16 pixels make 1 block, too few to split into training, validation and test; "
         "give a smaller `block`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tile", "buffer", "size", "remedy"),
+    [
+        (None, 30, 61, "a smaller `buffer`"),
+        (None, 500, 1001, "a smaller `buffer`"),
+        (60, 2, 120, "a smaller `tile`, or a `block`"),
+        (60, 40, 140, "a smaller `buffer`"),
+    ],
+)
+def test_a_buffer_or_a_tile_that_leaves_too_few_blocks_is_answered(
+    tile: int | None, buffer: int, size: int, remedy: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        split_blocks({"a": image("a", 100, 100)}, Shares(0.15, 0.15, 0), None, tile, buffer)
+    assert str(caught.value) == (
+        f"CubeFolder: blocks of {size} pixels make 1 block, too few to split into training, validation and test; "
+        f"give {remedy}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cuvisc.runtime.data.cube_file import CubeFile
@@ -43,7 +43,10 @@ def split_files(files: Mapping[str, CubeFile], shares: Shares) -> Mapping[Stage,
 def split_blocks(
     files: Mapping[str, CubeFile], shares: Shares, size: int | None, tile: int | None, buffer: int
 ) -> Mapping[Stage, Parts]:
-    """Blocks of all images by stage; raises :class:`DataError` when there are fewer blocks than stages."""
+    """Blocks of all images by stage; raises :class:`DataError` when there are fewer blocks than stages.
+
+    A `size` that is given is no smaller than a tile and the buffer on both sides; without one a block is.
+    """
     sizes = {name: size or _block_size(file, tile, buffer) for name, file in files.items()}
     grids = {name: blocks_of(*file.size, sizes[name]) for name, file in files.items()}
     names = {(name, place): f"{name}:{place[0]}:{place[1]}" for name, grid in grids.items() for place in grid}
@@ -52,7 +55,7 @@ def split_blocks(
     except ValueError:
         raise DataError(
             f"CubeFolder: blocks of {min(sizes.values())} pixels make {_count(len(names), 'block')}, too few to split "
-            f"into {_words(shares)}; give a smaller `block`"
+            f"into {_words(shares)}; give {_smaller(files.values(), size, tile, buffer)}"
         ) from None
     parts: dict[Stage, Parts] = {stage: [] for stage in STAGES}
     for name, grid in grids.items():
@@ -109,9 +112,19 @@ def sizes_of(regions: Sequence[Region]) -> dict[tuple[int, int], Region]:
 
 
 def _block_size(file: CubeFile, tile: int | None, buffer: int) -> int:
+    """Two tiles, or a part of the image; never so small that the buffer on both sides leaves no tile, or no pixel."""
     if tile is not None:
         return max(2 * tile, tile + 2 * buffer)
-    return max(min(file.size) // _BLOCKS_A_SIDE, _SMALLEST_BLOCK)
+    return max(min(file.size) // _BLOCKS_A_SIDE, _SMALLEST_BLOCK, 1 + 2 * buffer)
+
+
+def _smaller(files: Iterable[CubeFile], size: int | None, tile: int | None, buffer: int) -> str:
+    """What to make smaller so that blocks are."""
+    if size is not None:
+        return "a smaller `block`"
+    if any(_block_size(file, tile, buffer) > _block_size(file, tile, 0) for file in files):
+        return "a smaller `buffer`"
+    return "a smaller `block`" if tile is None else "a smaller `tile`, or a `block`"
 
 
 def _refuse_empty(parts: Mapping[Stage, Parts], shares: Shares) -> None:

@@ -72,8 +72,8 @@ def with_buffer(
 ) -> dict[tuple[int, int], Box]:
     """The blocks, made smaller where they touch a block of higher rank, so that `buffer` pixels lie between the two.
 
-    Pixels of two ranks are then more than `buffer` rows or more than `buffer` columns apart. A block with nothing
-    left is left out.
+    Pixels of two ranks are then more than `buffer` rows or more than `buffer` columns apart, where no block is smaller
+    than the buffer. A block with nothing left is left out.
     """
     kept = {}
     for (i, j), box in blocks.items():
