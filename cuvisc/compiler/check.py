@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cuvisc.compiler.attach import attach_leaves
-from cuvisc.compiler.bands import declared_bands
+from cuvisc.compiler.bands import data_use, declared_bands
+from cuvisc.compiler.constraints import check_constraints
 from cuvisc.compiler.contradictions import check_contradictions
 from cuvisc.compiler.expectations import check_expectations
 from cuvisc.compiler.graph import INPUT, TypedGraph
@@ -62,6 +63,8 @@ def _check(
     inference = Inference(references, wiring, channels or declared_bands(spec, catalogue), spectrum)
     inference.run()
     leaves = tuple(attach_leaves(inference))
+    data = data_use(spec, catalogue)
+    check_constraints([data] if data is not None else [], inference.sizes, diagnostics)
     if diagnostics.has_errors or spec.doubtful:
         return None
     graph = TypedGraph(

@@ -5,25 +5,17 @@ Pure Python: never torch or numpy.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cuvisc.compiler.declared import Use
 from cuvisc.compiler.sizes import Sizes
 from cuvisc.compiler.suggest import as_yaml
+from cuvisc.language.relations import RELATIONS, is_sum, names_in, sum_of
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Span
 
-_RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 AS_MANY, DISJOINT = "as many as", "disjoint"
 _OF_LISTS = (AS_MANY, DISJOINT)
 _LIMITS: Mapping[str, str] = {
@@ -55,18 +47,24 @@ def _check_numbers(
 ) -> None:
     left, relation, right = constraint
     a, b = (_amount(use, sizes, operand) for operand in (left, right))
-    if a is None or b is None or all(_RELATIONS[relation](number, b.numbers[0]) for number in a.numbers):
+    if a is None or b is None or all(RELATIONS[relation](number, b.numbers[0]) for number in a.numbers):
         return
-    wrong = next(number for number in a.numbers if not _RELATIONS[relation](number, b.numbers[0]))
+    wrong = next(number for number in a.numbers if not RELATIONS[relation](number, b.numbers[0]))
     said = [f"{left} is {wrong}" if len(a.numbers) == 1 else f"{left} has {wrong}"]
     said += [f"{right} is {b.numbers[0]}"] if isinstance(right, str) else []
     diagnostics.error(
         "E204",
         f"`{use.owner}`: {use.name} needs {left} {relation} {right}{where}, but {' and '.join(said)}",
-        use.param_span(left if left in use.params else right),
+        use.param_span(_spot(use, left, right)),
         label=f"{_LIMITS[relation]} {b.numbers[0]}" if left in use.given else "",
         notes=a.notes + b.notes,
     )
+
+
+def _spot(use: Use, left: object, right: object) -> str:
+    """The parameter that a relation is about: the first of the left side, else of the right one, that is given."""
+    names = [name for side in (left, right) for name in names_in(side) if name in use.params]
+    return next((name for name in names if name in use.given), names[0])
 
 
 def _check_exclusions(use: Use, diagnostics: Diagnostics) -> None:
@@ -111,6 +109,9 @@ class _Amount:
 
 def _amount(use: Use, sizes: Sizes, operand: object) -> _Amount | None:
     """A number, a parameter or a symbol as a number, a list as its numbers; None while it is unknown."""
+    if isinstance(operand, str) and is_sum(operand):
+        total = sum_of(operand, use.params)
+        return None if total is None else _Amount((total,))
     if isinstance(operand, str) and operand not in use.params:
         size = sizes.find(use.size(operand))
         if not isinstance(size.value, int):

@@ -24,7 +24,7 @@ def describe(cls: type[Declared]) -> dict[str, Any]:
     """The ``$defs`` entry of a declared class."""
     doc = inspect.cleandoc(cls.__doc__ or "")
     declared = cls.declaration.params
-    together = [condition.to_json() for condition in cls.conditions]
+    together = [condition.to_json(cls.declaration.defaults()) for condition in cls.conditions]
     return {
         "type": "object",
         "title": cls.__name__,
@@ -161,6 +161,7 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
         facts["logs"] = choice_to_json(cls.logs, lambda names: None if names is None else list(names))
     if cls.kind == "datamodule":
         gives = getattr(cls, "gives", None)
+        facts["constraints"] = [list(constraint) for constraint in getattr(cls, "constraints", ())]
         facts["gives"] = None if gives is None else list(gives)
         facts["channels"] = choice_to_json(getattr(cls, "channels", None), bands_to_json)
     return facts

@@ -45,11 +45,23 @@ class AtLeast:
 
 
 @dataclass(frozen=True)
+class Given:
+    """Anything but null, as the value of a condition."""
+
+    def __str__(self) -> str:
+        return "given"
+
+    def to_json(self) -> dict[str, Any]:
+        """The keywords of JSON Schema."""
+        return {"type": ["array", "boolean", "number", "object", "string"]}
+
+
+@dataclass(frozen=True)
 class Condition:
     """Where `parameter` has `value`, `other` may only be one of `choices`; `why` says so to people.
 
-    A value may be an :class:`AtLeast`. Only values that are given count: a default that would break a condition
-    contradicts itself.
+    A value may be an :class:`AtLeast` or :class:`Given`. Only values of `other` that are given count: a default that
+    would break a condition contradicts itself.
     """
 
     parameter: str
@@ -60,17 +72,20 @@ class Condition:
 
     def holds(self, params: Mapping[str, Any]) -> bool:
         """Whether these parameters go together."""
-        value = params[self.parameter]
-        if isinstance(self.value, AtLeast):
-            applies = isinstance(value, (int, float)) and value >= self.value.least
-        else:
-            applies = value == self.value
-        return not applies or params[self.other] in self.choices
+        return not self._applies(params[self.parameter]) or params[self.other] in self.choices
 
-    def to_json(self) -> dict[str, Any]:
+    def _applies(self, value: object) -> bool:
+        if isinstance(self.value, AtLeast):
+            return isinstance(value, (int, float)) and value >= self.value.least
+        return value is not None if isinstance(self.value, Given) else value == self.value
+
+    def to_json(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """An `if` and `then` of JSON Schema; editors show the message."""
-        value = self.value.to_json() if isinstance(self.value, AtLeast) else {"const": self.value}
+        plain = not isinstance(self.value, (AtLeast, Given))
+        value = {"const": self.value} if plain else self.value.to_json()
+        by_default = self.parameter in defaults and self._applies(defaults[self.parameter])
+        required = {} if by_default else {"required": [self.parameter]}
         return {
-            "if": {"properties": {self.parameter: value}, "required": [self.parameter]},
+            "if": {"properties": {self.parameter: value}, **required},
             "then": {"properties": {self.other: {"enum": list(self.choices), "errorMessage": self.why}}},
         }

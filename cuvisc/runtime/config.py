@@ -348,8 +348,8 @@ def _section_schema(section: type[Section], doc: str = "") -> dict[str, Any]:
         elif name not in section.python_only:
             properties[name] = describe_parameter(parameter)
     doc = doc or " ".join((section.__doc__ or "").split("\n\n")[0].split())
-    together = (
-        {"allOf": [condition.to_json() for condition in section.conditions]} if section.conditions else {}
-    )
+    defaults = section.declaration.defaults()
+    conditions = [condition.to_json(defaults) for condition in section.conditions]
+    together = {"allOf": conditions} if conditions else {}
     closed = {"additionalProperties": False, "properties": properties, **together}
     return {"type": "object", "description": doc, **closed}

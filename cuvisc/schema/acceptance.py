@@ -83,7 +83,7 @@ def _holds(keyword: str, wanted: Any, schema: Json, instance: Any) -> bool:
     if keyword == "pattern":
         return not isinstance(instance, str) or re.search(wanted, instance) is not None
     if keyword == "then":
-        return fits(wanted, instance)
+        return fits(wanted, instance) or (_is_told(schema["if"]) and not fits(schema["if"], instance))
     if keyword == "allOf":
         return all(_below(branch, instance) for branch in wanted)
     if keyword == "anyOf":
@@ -98,6 +98,14 @@ def _holds(keyword: str, wanted: Any, schema: Json, instance: Any) -> bool:
         known = schema.get("properties", {})
         return all(key in known or _below(wanted, child) for key, child in instance.items())
     return False
+
+
+def _is_told(schema: Json) -> bool:
+    """Whether this walk can tell that an instance does not fit: a condition on the values of some keys."""
+    below = [each for keyword in schema if keyword == "properties" for each in schema[keyword].values()]
+    return set(schema) <= {"properties", "required"} and all(
+        set(each) <= {"const", "type", "minimum"} for each in below
+    )
 
 
 def _below(schema: Any, instance: object) -> bool:

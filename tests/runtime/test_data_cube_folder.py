@@ -338,25 +338,36 @@ def test_training_images_of_different_sizes_need_tiles(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "fact"),
     [
-        ({"overlap": 4}, "`overlap` is of tiles; give `tile` as well"),
-        ({"tile": 8, "overlap": 8}, "`overlap` must be less than `tile`, which is 8; got 8"),
+        (
+            {"overlap": 4},
+            "`overlap` cannot be 4 where `tile` is null: `overlap` is of tiles; give `tile` as well",
+        ),
+        ({"tile": 8, "overlap": 8}, "it needs overlap < tile, but overlap is 8 and tile is 8"),
         (
             {"mask": "{stem}.png", "anomaly_classes": [1]},
-            "`anomaly_classes` are of class ids; name that file as `labels`, not as `mask`",
+            (
+                "`anomaly_classes` cannot be [1] where `mask` is given: "
+                "`anomaly_classes` are of class ids; name that file as `labels`, not as `mask`"
+            ),
         ),
         (
             {"split": "block", "val": "a.npy"},
-            "`val` lists whole files; leave it out, or leave out `split: block`",
+            "`val` cannot be a.npy where `split` is block: `val` lists whole files; leave it or `split` out",
         ),
-        ({"block": 32}, "`block` needs `split: block`"),
+        ({"block": 32}, "`block` cannot be 32 where `split` is file: `block` needs `split: block`"),
         (
             {"val_fraction": 0.5, "test_fraction": 0.5},
-            "`val_fraction` and `test_fraction` leave nothing to train on",
+            "it needs val_fraction + test_fraction < 1, but val_fraction + test_fraction is 1",
         ),
         (
             {"split": "block", "tile": 16, "block": 18},
-            "`block` must be at least 20, a tile and the buffer on both sides; got 18",
+            "it needs block >= tile + 2*buffer, but block is 18 and tile + 2*buffer is 20",
         ),
+        (
+            {"split": "block", "block": 4},
+            "it needs block > 2*buffer, but block is 4 and 2*buffer is 4",
+        ),
+        ({"mask": "{stm}.png"}, "`mask` wants a pattern whose only field is {stem}, got '{stm}.png'"),
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused(params: dict[str, Any], fact: str) -> None:

@@ -112,8 +112,7 @@ def test_every_buffer_is_kept_or_refused(
     files = {f"f{i}": image(f"f{i}", *s) for i, s in enumerate(sizes)}
     try:
         parts = split_blocks(files, Shares(0.2, 0.2, seed), None, tile, buffer)
-    except DataError as error:
-        assert str(error).startswith("CubeFolder: blocks of ")
+    except DataError:
         return
     assert all(parts[stage] for stage in STAGES)
     for name, file in files.items():

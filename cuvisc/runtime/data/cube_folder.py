@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from torch.utils.data import Dataset
 
 from cuvisc.language.bands import FirstFile
-from cuvisc.language.declare import Param, ParameterError
+from cuvisc.language.declare import Param
+from cuvisc.language.forms import Condition, Form, Given
 from cuvisc.runtime.data.annotations import Finder
 from cuvisc.runtime.data.classes import Classes, ids_of
 from cuvisc.runtime.data.cube_file import bands_good_in_all
@@ -27,6 +27,8 @@ from cuvisc.runtime.data.regions import (
     split_files,
 )
 from cuvisc.schema.errors import DataError
+
+_PATTERN = Form(r"(?:[^{}]|\{stem\})*", "a pattern whose only field is {stem}")
 
 
 class CubeFolder(GraphDataModule):
@@ -48,6 +50,29 @@ class CubeFolder(GraphDataModule):
     """
 
     channels = FirstFile("files", folder="data_dir", array="cube_key", besides=("mask", "labels"))
+    conditions = (
+        Condition("tile", None, "overlap", (0,), "`overlap` is of tiles; give `tile` as well"),
+        Condition(
+            "mask",
+            Given(),
+            "anomaly_classes",
+            (None,),
+            "`anomaly_classes` are of class ids; name that file as `labels`, not as `mask`",
+        ),
+        *(
+            Condition(
+                "split", "block", stage, (None,), f"`{stage}` lists whole files; leave it or `split` out"
+            )
+            for stage in STAGES
+        ),
+        Condition("split", "file", "block", (None,), "`block` needs `split: block`"),
+    )
+    constraints = (
+        ("overlap", "<", "tile"),
+        ("val_fraction + test_fraction", "<", 1),
+        ("block", ">=", "tile + 2*buffer"),
+        ("block", ">", "2*buffer", "tile", None),
+    )
     data_dir: str = Param(".", "folder of the cubes; all patterns are relative to it")
     files: list[str] | str = Param("*", "cubes: file, glob pattern (`**/*` looks into subfolders), or a list")
     cube_key: str | None = Param(
@@ -55,10 +80,14 @@ class CubeFolder(GraphDataModule):
         "array of a file that is the cube; default: `cube` in .npz, elsewhere the only one of three axes",
     )
     mask: str | None = Param(
-        None, "mask of a cube, > 0 on anomalies: a pattern with `{stem}`, the cube's name without suffix"
+        None,
+        "mask of a cube, > 0 on anomalies: a pattern with `{stem}`, the cube's name without suffix",
+        form=_PATTERN,
     )
     labels: str | None = Param(
-        None, "class ids of a cube: a pattern with `{stem}`; .json is COCO, of one cube or of all"
+        None,
+        "class ids of a cube: a pattern with `{stem}`; .json is COCO, of one cube or of all",
+        form=_PATTERN,
     )
     anomaly_classes: list[int | str] | None = Param(
         None, "classes of the labels that are anomalies: ids, or names that COCO gives them"
@@ -73,17 +102,14 @@ class CubeFolder(GraphDataModule):
     test_fraction: float = Param(0.15, "share to test on; 0: the validation data", ge=0, lt=1)
     split_seed: int = Param(0, "another seed deals otherwise", ge=0)
     block: int | None = Param(
-        None, "rows and columns of a block; null: two tiles, or a quarter of the shorter side", ge=1
+        None,
+        "rows and columns of a block; null: two tiles, or a quarter of the shorter side, with room for the buffer",
+        ge=1,
     )
     buffer: int = Param(2, "pixels between blocks of different stages that belong to none", ge=0)
     train: list[str] | str | None = Param(None, "files to train on; null beside other lists: the rest")
     val: list[str] | str | None = Param(None, "files to validate on, in place of a share")
     test: list[str] | str | None = Param(None, "files to test on, in place of a share")
-
-    def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
-        for fact in self._contradictions():
-            raise ParameterError(f"CubeFolder: {fact}")
 
     @property
     def wavelengths(self) -> tuple[float, ...] | None:
@@ -174,24 +200,3 @@ class CubeFolder(GraphDataModule):
             f"CubeFolder: {second.name} is {other[0]}x{other[1]} pixels, {first.name} {one[0]}x{one[1]}; "
             f"{remedy}, or `batch_size: 1`"
         )
-
-    def _contradictions(self) -> list[str]:
-        listed = [stage for stage in STAGES if getattr(self, stage) is not None]
-        found = []
-        if self.tile is None and self.overlap:
-            found.append("`overlap` is of tiles; give `tile` as well")
-        if self.tile is not None and self.overlap >= self.tile:
-            found.append(f"`overlap` must be less than `tile`, which is {self.tile}; got {self.overlap}")
-        if self.anomaly_classes is not None and self.mask is not None:
-            found.append("`anomaly_classes` are of class ids; name that file as `labels`, not as `mask`")
-        if self.split == "block" and listed:
-            found.append(f"`{listed[0]}` lists whole files; leave it out, or leave out `split: block`")
-        if self.split == "file" and self.block is not None:
-            found.append("`block` needs `split: block`")
-        if not listed and self.val_fraction + self.test_fraction >= 1:
-            found.append("`val_fraction` and `test_fraction` leave nothing to train on")
-        least = (self.tile or 1) + 2 * self.buffer
-        if self.block is not None and self.block < least:
-            held = "a tile and the buffer" if self.tile else "a pixel and the buffer"
-            found.append(f"`block` must be at least {least}, {held} on both sides; got {self.block}")
-        return found

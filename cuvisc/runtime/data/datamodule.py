@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
 
 from cuvisc.language.bands import FirstFile
 from cuvisc.language.choose import Choose
-from cuvisc.language.declare import Declared, Param
+from cuvisc.language.declare import Declared, Param, ParameterError
+from cuvisc.language.relations import broken
 from cuvisc.runtime.data.contract import check_batch
 
 Stage = Literal["train", "val", "test"]
@@ -34,8 +35,16 @@ class GraphDataModule(Declared, LightningDataModule):
     """What every batch holds besides the cube, such as `mask` or `labels`; None where that depends on the data."""
     channels: ClassVar[int | FirstFile | Choose[int | FirstFile | None] | None] = None
     """How many bands every cube has, as far as that can be told without reading one."""
+    constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
+    """Relations such as ``("overlap", "<", "tile")``; two more items are a parameter and the value that it is for."""
     batch_size: int = Param(1, "images in a batch", ge=1)
     num_workers: int = Param(0, "processes that load data; 0 loads in this one", ge=0)
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        fact = broken(self.constraints, self.params())
+        if fact is not None:
+            raise ParameterError(f"{type(self).__name__}: {fact}")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
