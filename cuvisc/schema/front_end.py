@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cuvisc.schema.catalogue import Catalogue, load
 from cuvisc.schema.diagnostics import Diagnostics
@@ -19,6 +21,10 @@ from cuvisc.schema.places import is_detail
 from cuvisc.schema.reading import check_characters, read_text
 from cuvisc.schema.spec import Spec
 from cuvisc.schema.trees import refuse_defects
+from cuvisc.schema.wording import dotted
+
+if TYPE_CHECKING:
+    from cuvisc.schema.interpolation import Resolved
 
 
 def load_spec(
@@ -89,6 +95,25 @@ def load_data(
     return _check(document, catalogue or load(), environment, diagnostics)
 
 
+def load_spelled(
+    data: Mapping[str, object], name: str, catalogue: Catalogue | None = None
+) -> tuple[Spec | None, Diagnostics]:
+    """The spec in plain data with every `${oc.env:…}` left as it is written: to be shown, never to be run."""
+    from cuvisc.schema.interpolation import resolve, spelled_places
+
+    diagnostics = Diagnostics()
+    document = Document.from_data(data, name)
+    if refuse_defects(document.root, diagnostics):
+        return None, diagnostics
+    resolved = resolve(document.root, None, diagnostics)
+    spelled = spelled_places(resolved.root)
+    for path in sorted((path for path in spelled if not is_detail(path)), key=str):
+        fact = f"what the graph is depends on the environment, by `{dotted(path)}`"
+        diagnostics.error("E041", fact, document.value_span(path))
+    unknown = replace(resolved, failed=resolved.failed | spelled)
+    return _conform(document, unknown, catalogue or load(), diagnostics)
+
+
 def _compile(
     text: str,
     name: str,
@@ -141,11 +166,18 @@ def _edit(
 def _check(
     document: Document, catalogue: Catalogue, environment: Mapping[str, str] | None, diagnostics: Diagnostics
 ) -> tuple[Spec | None, Diagnostics]:
-    from cuvisc.schema.build import build_spec
-    from cuvisc.schema.conformance import check_conformance
     from cuvisc.schema.interpolation import resolve
 
     resolved = resolve(document.root, os.environ if environment is None else environment, diagnostics)
+    return _conform(document, resolved, catalogue, diagnostics)
+
+
+def _conform(
+    document: Document, resolved: Resolved, catalogue: Catalogue, diagnostics: Diagnostics
+) -> tuple[Spec | None, Diagnostics]:
+    from cuvisc.schema.build import build_spec
+    from cuvisc.schema.conformance import check_conformance
+
     own = Diagnostics(diagnostics.sources)
     root = check_conformance(document, resolved, catalogue, own)
     for problem in catalogue.problems:

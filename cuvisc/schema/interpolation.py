@@ -40,6 +40,18 @@ def resolve(root: Marked, environment: Mapping[str, str] | None, diagnostics: Di
     return Resolved(resolver.tree(root, ()), frozenset(resolver.places), frozenset(resolver.failed))
 
 
+def spelled_places(tree: Marked, path: Path = ()) -> frozenset[Path]:
+    """Where a tree that was resolved without an environment holds texts that name a variable of it."""
+    if isinstance(tree.value, Mapping):
+        below = [spelled_places(child, (*path, key)) for key, child in tree.value.items()]
+    elif isinstance(tree.value, list):
+        below = [spelled_places(child, (*path, index)) for index, child in enumerate(tree.value)]
+    else:
+        named = isinstance(tree.value, str) and f"{_OPEN}oc.env:" in tree.value
+        return frozenset([path] if named else [])
+    return frozenset().union(*below)
+
+
 class _Unresolved(Exception):
     """The interpolation has no value; `args` are the code, the message and the help."""
 

@@ -140,12 +140,15 @@ def _text(path: Path) -> str:
 
 
 def _compile(text: str, path: Path) -> Summary:
-    """The typed graph with its leaves, or without them where what they are given is in the environment alone."""
+    """The typed graph with its leaves, or without them where it is not clear what they look at.
+
+    What a spec takes from the environment is a secret, and may be another today: it stands as it is written.
+    """
     from cuvisc.compiler.check import check_graph
     from cuvisc.schema.catalogue import load
     from cuvisc.schema.diagnostics import Diagnostics
     from cuvisc.schema.errors import SpecError
-    from cuvisc.schema.front_end import load_data
+    from cuvisc.schema.front_end import load_spelled
     from cuvisc.schema.loader import load_tree
 
     tree = load_tree(text, str(path), Diagnostics())
@@ -155,8 +158,7 @@ def _compile(text: str, path: Path) -> Summary:
     found = Diagnostics()
     for sections in (_SECTIONS, _SECTIONS[:3]):
         kept = {key: plain[key] for key in sections if key in plain}
-        # No environment: what a spec takes from there is a secret.
-        spec, found = load_data(kept, path.name, environment={})
+        spec, found = load_spelled(kept, path.name)
         graph = check_graph(spec, load(), found) if spec is not None else None
         if graph is not None:
             return Summary(graph)
