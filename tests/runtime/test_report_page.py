@@ -179,6 +179,24 @@ def test_other_images_are_shown_small_the_worst_first(split: Path) -> None:
     assert f"{first['confusion']['hits']} of {first['anomalies']} anomalous pixels found" in words
 
 
+def test_images_of_different_sizes_are_drawn_to_one_scale(tmp_path: Path) -> None:
+    class Uneven(Split):
+        def samples(self, stage: str) -> Any:
+            found = super().samples(stage)
+            if stage != "val":
+                return found
+            cut = {key: found[1][key][:, :5] for key in ("cube", "mask")}
+            return [found[0], {**found[1], **cut}, found[2]]
+
+    folder = run(tmp_path / "run", data=Uneven(*hard(), batch_size=1), epochs=1)
+    below = (folder / "report.html").read_text().split('class="samples"')[1].split("<h3>")[0]
+    assert sorted(set(re.findall(r'width="(\d+)" height="(\d+)" class="pixels"', below))) == [
+        ("12", "12"),
+        ("5", "12"),
+    ]
+    assert set(re.findall(r'viewBox="([\d ]+)" role="img"', below)) == {"0 0 12 12"}
+
+
 def test_pictures_and_tables_can_be_heard(split: Path) -> None:
     found = page(split)
     assert all(a.get("aria-label") or a.get("role") != "img" for a in found.all("svg"))

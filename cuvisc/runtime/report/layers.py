@@ -14,14 +14,20 @@ _SMALL = 500
 _LONGEST_OUTLINE = 20_000
 
 
-def drawing(png: bytes, shape: tuple[int, ...], says: str, outline: str = "") -> Html:
-    """A picture of a shape [h,w] with an outline over it; `says` is for those who cannot see it."""
+def drawing(
+    png: bytes, shape: tuple[int, ...], says: str, outline: str = "", box: tuple[int, ...] | None = None
+) -> Html:
+    """A picture of a shape [h,w] with an outline over it; `says` is for those who cannot see it.
+
+    Pictures beside each other have one `box` [h,w], none smaller than they are, so that a pixel is as large in each.
+    """
     height, width = shape[:2]
+    tall, wide = (box or shape)[:2]
     image = tag(
         "image", href=data_uri(png), width=width, height=height, class_="pixels" if width < _SMALL else None
     )
     drawn = (tag("path", d=outline, class_=kind) for kind in ("halo", "outline")) if outline else None
-    return tag("svg", image, drawn, viewBox=f"0 0 {width} {height}", role="img", aria_label=says)
+    return tag("svg", image, drawn, viewBox=f"0 0 {wide} {tall}", role="img", aria_label=says)
 
 
 def limits(values: NDArray[np.float32]) -> tuple[float, float]:

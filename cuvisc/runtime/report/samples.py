@@ -25,7 +25,9 @@ def samples(run: RunFiles) -> Html | None:
     groups = [run.evidence.group(f"sample/{number}") for number in range(len(shown))]
     known = [group["scores"] for group in groups if "scores" in group]
     ramp = limits(np.concatenate([scores.ravel() for scores in known])) if known else (0.0, 1.0)
-    pictures = [_sample(group, files[index], ramp) for group, index in zip(groups, shown, strict=True)]
+    sizes = [group["scene"].shape for group in groups]
+    box = (max(size[0] for size in sizes), max(size[1] for size in sizes))
+    pictures = [_sample(group, files[index], ramp, box) for group, index in zip(groups, shown, strict=True)]
     about = "Scene with the mask, scores and decisions. " if known else "Scene with the mask, and decisions. "
     if known:
         about += f"Heat is the same in all of them, from {number(ramp[0], 3)} to {number(ramp[1], 3)}. "
@@ -39,16 +41,17 @@ def samples(run: RunFiles) -> Html | None:
     )
 
 
-def _sample(planes: Arrays, file: Mapping[str, Any], ramp: tuple[float, float]) -> Html:
+def _sample(planes: Arrays, file: Mapping[str, Any], ramp: tuple[float, float], box: tuple[int, int]) -> Html:
     mask, decided, scores = planes.get("mask"), planes.get("decisions"), planes.get("scores")
     outline, name = border(mask), str(file["name"])
-    drawn = [drawing(encode(planes["scene"]), planes["scene"].shape, f"false colours of {name}", outline)]
+    scene = planes["scene"]
+    drawn = [drawing(encode(scene), scene.shape, f"false colours of {name}", outline, box)]
     if scores is not None:
-        drawn.append(drawing(heat(scores, *ramp), scores.shape, f"heat map of {name}", outline))
+        drawn.append(drawing(heat(scores, *ramp), scores.shape, f"heat map of {name}", outline, box))
     if decided is not None:
         known = np.ones(decided.shape, bool) if scores is None else ~np.isnan(scores)
         outcomes = judge(known, decided, mask)
-        drawn.append(drawing(outcomes_in_colors(outcomes), decided.shape, f"decisions in {name}"))
+        drawn.append(drawing(outcomes_in_colors(outcomes), decided.shape, f"decisions in {name}", box=box))
     caption = tag("figcaption", tag("strong", name), ": ", _quality(file))
     return tag("figure", tag("div", drawn, class_="layers"), caption, class_="map")
 
