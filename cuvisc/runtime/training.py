@@ -37,6 +37,7 @@ from cuvisc.runtime.environment import environment_of, without_secrets, written
 from cuvisc.runtime.epoch_state import STATE, EpochState
 from cuvisc.runtime.epochs import epochs_of
 from cuvisc.runtime.faults import data_fault, option_fault
+from cuvisc.runtime.first_batch import looked_at, readers_of_training
 from cuvisc.runtime.lightning_module import CuvisLightningModule
 from cuvisc.runtime.lightning_trainer import (
     EpochLines,
@@ -187,13 +188,13 @@ class _Running:
         self.resumed = resumption if resumption is not None and resumption.state is not None else None
         self.started = time.perf_counter() - (self.resumed.own["seconds"] if self.resumed else 0.0)
         self.module = build_module(session.graph, session.nodes)
-        leaves = attach_leaves(self.module, session.leaves)
+        self.leaves = attach_leaves(self.module, session.leaves)
         self.validates = _validates(session.datamodule, session.config)
         self.reporters = Reporters(session.monitors, folder.path, folder.writes)
         self.best = KeepBest(session.config.keep == "best")
         self.lightning = CuvisLightningModule(
             self.module,
-            leaves,
+            self.leaves,
             session.config,
             self.reporters,
             self._fit_statistics if self.resumed is None else self._restore_statistics,
@@ -293,6 +294,8 @@ class _Running:
         config = self.session.config
         share = Share(config.fit_fraction, config.fit_stride)
         batches = phase_one_batches(loader, rank, world, int(trial) or None, share.takes)
+        readers = readers_of_training(self.leaves, data, self.epochs != 0, self.validates)
+        batches = looked_at(batches, readers)
         log.info("Phase 1: fitting statistics")
         plan = plan_statistics(self.session.graph, share)
         describe_bands(self.module, data, batches)

@@ -26,7 +26,7 @@ from cuvisc.runtime.epochs import epochs_of
 from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.statistics import fit_statistics
 from cuvisc.runtime.training import Run, train
-from cuvisc.schema.errors import DataError, DeviceError, SpecError
+from cuvisc.schema.errors import DeviceError, SpecError
 
 LOSSES = ("bce", "orthogonality", "total")
 METRICS = (
@@ -350,18 +350,6 @@ def test_training_without_an_end_is_refused() -> None:
         epochs_of(*plain(ANOMALY, max_epochs=-1, callbacks=[{"type": "LearningRateMonitor"}]))
     for ending in ({"type": "EarlyStopping"}, Callback()):
         assert epochs_of(*plain(ANOMALY, max_epochs=-1, callbacks=[ending])) == -1
-
-
-def test_a_batch_that_a_leaf_cannot_read_names_the_leaf(tmp_path: Path) -> None:
-    class NoMask(MemoryScene):
-        def samples(self, stage: Any) -> Any:
-            return [{"cube": sample["cube"]} for sample in super().samples(stage)]
-
-    with pytest.raises(DataError) as caught:
-        train(typed(ANOMALY), NoMask(), config(1), run_dir=tmp_path)
-    assert str(caught.value) == (
-        "`bce`: AnomalyBCEWithLogits reads `mask` (or `labels`) of the batch, which holds cube"
-    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

@@ -113,6 +113,16 @@ class GraphDataModule(Declared, LightningDataModule):
         )
 
 
+def validates_on_training(datamodule: GraphDataModule) -> bool:
+    """Whether the base class hands out training samples for want of others."""
+    own = type(datamodule)
+    if own.val_dataloader is not GraphDataModule.val_dataloader:
+        return False
+    if own.samples is GraphDataModule.samples:
+        return True
+    return datamodule.samples("val") is None
+
+
 class EpochOrder(RandomSampler):
     """A random order that depends on the run's seed and the epoch alone, so that a resumed run repeats it."""
 

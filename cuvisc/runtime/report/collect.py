@@ -19,7 +19,7 @@ from cuvisc.compiler.graph import ValueRef
 from cuvisc.compiler.module import CompiledGraph
 from cuvisc.runtime.batches import phase_one_batches
 from cuvisc.runtime.data.contract import check_batch
-from cuvisc.runtime.data.datamodule import GraphDataModule
+from cuvisc.runtime.data.datamodule import GraphDataModule, validates_on_training
 from cuvisc.runtime.mapped_truth import with_mapped_truth
 from cuvisc.runtime.missing import blank
 from cuvisc.runtime.progress import log
@@ -190,7 +190,7 @@ def _names(batch: Mapping[str, Any], size: int) -> list[str]:
 def _overlap(seen: list[bytes], datamodule: Any, batches: int | None) -> dict[str, Any] | None:
     """How many validation images are training images too, told by their content; None when nobody can say."""
     count = len(seen)
-    if isinstance(datamodule, GraphDataModule) and _validates_on_training(datamodule):
+    if isinstance(datamodule, GraphDataModule) and validates_on_training(datamodule):
         return {"shared": count, "of": count, "against": None, "complete": True}
     trained: set[bytes] = set()
     pixels, images, complete = 0, 0, True
@@ -210,16 +210,6 @@ def _overlap(seen: list[bytes], datamodule: Any, batches: int | None) -> dict[st
         return None
     shared = sum(fingerprint in trained for fingerprint in seen)
     return {"shared": shared, "of": count, "against": images, "complete": complete}
-
-
-def _validates_on_training(datamodule: GraphDataModule) -> bool:
-    """Whether the base class hands out training samples for want of others."""
-    own = type(datamodule)
-    if own.val_dataloader is not GraphDataModule.val_dataloader:
-        return False
-    if own.samples is GraphDataModule.samples:
-        return True
-    return datamodule.samples("val") is None
 
 
 def _fingerprint(cube: NDArray[Any]) -> bytes:
