@@ -32,6 +32,7 @@ def test_every_command_answers_what_is_printed(
     assert [command.words[1] for command in commands] == [
         "inspect",
         "init",
+        "schema",
         "validate",
         "train",
         "export",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,19 @@ from cuvisc.schema.errors import SpecError
 SETTINGS = Path(".vscode/settings.json")
 SCHEMA = Path(".vscode/cuvisc.schema.json")
 FILES = ["specs/**/*.yaml", "**/*.cuvisc.yaml"]
+_EXAMPLE = Path("specs/any.yaml")
 
 
-def install_schema(text: str) -> Iterator[str]:
+def modeline(spec: Path) -> str:
+    """The first line by which any editor finds the schema from a spec, be it installed in the current folder or not."""
+    return f"# yaml-language-server: $schema={_seen_from(spec.parent, SCHEMA)}"
+
+
+def install_schema(text: str, specs: Sequence[Path] = ()) -> Iterator[str]:
     """Write both files below the current folder; yields what was done, line by line. Raises SpecError.
 
-    Other settings stay as they are, and so do the files that an earlier call or the user named for the schema.
+    The schema is used for `specs` too. Other settings stay as they are, and so do the files that an earlier call or the
+    user named for the schema.
     """
     settings = _settings()
     schemas = settings.setdefault("yaml.schemas", {})
@@ -26,7 +34,10 @@ def install_schema(text: str) -> Iterator[str]:
         raise SpecError(
             f"`yaml.schemas` in {SETTINGS} is not a mapping; write there: {json.dumps({name: FILES})}"
         )
-    files = schemas.setdefault(name, FILES)
+    before = schemas.get(name, FILES)
+    named = [before] if isinstance(before, str) else list(before)
+    files = list(dict.fromkeys([*named, *(_seen_from(Path(), spec) for spec in specs)]))
+    schemas[name] = before if files == named else files
     try:
         SCHEMA.parent.mkdir(exist_ok=True)
         SCHEMA.write_text(text + "\n", encoding="utf-8")
@@ -34,9 +45,13 @@ def install_schema(text: str) -> Iterator[str]:
     except OSError as error:
         raise SpecError(f"{error.filename} cannot be written: {error.strerror}") from error
     yield f"{SCHEMA}: the schema; install it again after an upgrade of cuvisc or of a package of types"
-    yield f"{SETTINGS}: used for {', '.join(files) if isinstance(files, list) else files}"
+    yield f"{SETTINGS}: used for {', '.join(files)}"
     yield "VS Code needs the extension redhat.vscode-yaml; other editors read the same schema through"
-    yield f"yaml-language-server, from a first line such as: # yaml-language-server: $schema=../{SCHEMA.as_posix()}"
+    yield f"yaml-language-server, from a first line such as: {modeline(next(iter(specs), _EXAMPLE))}"
+
+
+def _seen_from(folder: Path, file: Path) -> str:
+    return Path(os.path.relpath(file, folder)).as_posix()
 
 
 def _settings() -> dict[str, Any]:

@@ -30,15 +30,17 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Write a commented spec that validates; `-o -` prints it.
 
+        Where `cuvisc schema --install` was here, its first line names the schema to editors.
+
         Example: cuvisc init rx -o detector.yaml
         """
         from cuvisc.schema.errors import SpecError
-        from cuvisc.schema.templates import template_text
 
         path = output or Path(f"{template}.yaml")
-        text = template_text(template, path.as_posix())
-        if str(path) == "-":
-            print(template_text(template, f"{template}.yaml"), end="")
+        printed = str(path) == "-"
+        text = _text(template, Path(f"{template}.yaml") if printed else path)
+        if printed:
+            print(text, end="")
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,3 +51,11 @@ def register(app: typer.Typer) -> None:
         except OSError as error:
             raise SpecError(f"{path} cannot be written: {error.strerror}") from error
         print(path)
+
+
+def _text(template: Template, path: Path) -> str:
+    from cuvisc.cli.editor import SCHEMA, modeline
+    from cuvisc.schema.templates import template_text
+
+    text = template_text(template, path.as_posix())
+    return f"{modeline(path)}\n{text}" if SCHEMA.is_file() else text

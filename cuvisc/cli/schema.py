@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,10 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     def schema(
+        specs: Annotated[
+            list[Path] | None,
+            typer.Argument(metavar="[SPEC]...", help="With --install: specs of yours that it is for."),
+        ] = None,
         path: Annotated[
             bool, typer.Option("--path", help="Print where cuvisc's own file is instead of what it says.")
         ] = False,
@@ -29,12 +34,17 @@ def register(app: typer.Typer) -> None:
 
         They complete and check with it as you type.
 
-        Installed packages of types are part of it. Example: cuvisc schema > cuvisc.schema.json
+        Installed packages of types are part of it. `--install tower.yaml` is for that file besides specs/ and
+        *.cuvisc.yaml. Example: cuvisc schema > cuvisc.schema.json
         """
         from cuvisc.schema.errors import SpecError
 
         if path + install + (package is not None) > 1:
             raise SpecError("--path, --install and --package are three different things: ask for one")
+        if specs and not install:
+            raise SpecError(
+                f"the schema is the same for every spec; --install {specs[0]} sets up the editor for it"
+            )
         if package is not None:
             print(_header(package), end="")
             return
@@ -49,7 +59,7 @@ def register(app: typer.Typer) -> None:
         if install:
             from cuvisc.cli.editor import install_schema
 
-            for line in install_schema(text):
+            for line in install_schema(text, specs or ()):
                 print(line)
         else:
             print(text)

@@ -9,7 +9,7 @@ _VERBS = (
     ("cuvisc show {file}", "the graph with its types, and what training and export will do"),
     ("cuvisc train {file}", "writes a run folder"),
     ("cuvisc nodes", "every type that can stand here; `cuvisc nodes RXGlobal` shows one"),
-    ("cuvisc schema --install", "completion and checks in the editor"),
+    ("cuvisc schema --install {file}", "completion and checks in the editor"),
 )
 
 _DATA = """

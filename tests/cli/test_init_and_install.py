@@ -83,6 +83,42 @@ def test_install_keeps_what_is_there(cuvisc: Cuvisc) -> None:
     assert json.loads(Path(".vscode/settings.json").read_text()) == mine
 
 
+def test_install_is_for_specs_that_are_named_too(cuvisc: Cuvisc) -> None:
+    cuvisc("schema", "--install", "tower.yaml")
+    again = cuvisc("schema", "--install", "mine/rx.yaml", "tower.yaml")
+    files = ["specs/**/*.yaml", "**/*.cuvisc.yaml", "tower.yaml", "mine/rx.yaml"]
+    settings = json.loads(Path(".vscode/settings.json").read_text())
+    assert settings == {"yaml.schemas": {"./.vscode/cuvisc.schema.json": files}}
+    assert again.out.splitlines()[1:] == [
+        f".vscode/settings.json: used for {', '.join(files)}",
+        "VS Code needs the extension redhat.vscode-yaml; other editors read the same schema through",
+        (
+            "yaml-language-server, from a first line such as: "
+            "# yaml-language-server: $schema=../.vscode/cuvisc.schema.json"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("file", "way"), [("rx.yaml", ""), ("deep/down/rx.yaml", "../../")])
+def test_a_new_spec_names_the_schema_that_was_installed(cuvisc: Cuvisc, file: str, way: str) -> None:
+    before = cuvisc("init", "rx", "-o", "-").out
+    cuvisc("schema", "--install")
+    cuvisc("init", "rx", "-o", file)
+    first, rest = Path(file).read_text().split("\n", 1)
+    assert first == f"# yaml-language-server: $schema={way}.vscode/cuvisc.schema.json"
+    assert (Path(file).parent / first.partition("=")[2]).is_file()
+    assert rest.replace(file, "rx.yaml").split() == before.split()
+    assert cuvisc("validate", file).code == 0
+
+
+def test_the_schema_is_no_matter_of_a_spec(cuvisc: Cuvisc) -> None:
+    assert cuvisc("schema", "tower.yaml") == (
+        2,
+        "",
+        "error: the schema is the same for every spec; --install tower.yaml sets up the editor for it\n",
+    )
+
+
 @pytest.mark.parametrize("text", ["// rulers\n{}", "[]", "{,"])
 def test_install_leaves_settings_alone_that_are_not_plain_json(cuvisc: Cuvisc, text: str) -> None:
     Path(".vscode").mkdir()
