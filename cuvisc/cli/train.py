@@ -65,7 +65,6 @@ def register(app: typer.Typer) -> None:
 
         from cuvisc.runtime.components import make_config, make_datamodule, make_monitors
         from cuvisc.runtime.progress import log, spoken
-        from cuvisc.runtime.ranks import is_first
         from cuvisc.runtime.training import train as run_both_phases
 
         with spoken(level_of(verbose, quiet), always=True):
@@ -82,10 +81,11 @@ def register(app: typer.Typer) -> None:
                 monitors=make_monitors(graph.spec),
                 overrides=overrides,
             )
-            for path in sorted(run.folder.rglob("*") if is_first() else ()):
+            first = run.trainer.is_global_zero
+            for path in sorted(run.folder.rglob("*") if first else ()):
                 if path.is_file():
                     log.debug("%s: %.1f kB", path, path.stat().st_size / 1000)
-        if is_first():
+        if first:
             print(json.dumps(_summary(run.folder, run.facts)) if as_json else run.folder)
 
 

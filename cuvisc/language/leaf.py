@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from .choose import Choose
 from .declare import Declared, In, Param, Unit
@@ -17,6 +17,7 @@ from .node import Node
 
 Batch = dict[str, Any]
 Figures = dict[str, Any]
+Averages = dict[str, tuple[float, int]]
 
 
 class IncompatibleParent(ValueError):
@@ -118,7 +119,7 @@ class MetricNode(LeafNode):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self._averages: dict[str, tuple[float, int]] = {}
+        self._averages: Averages = {}
 
     def update(self, parent_output: Tensor, batch: Batch) -> None:
         """Take in one batch."""
@@ -129,8 +130,13 @@ class MetricNode(LeafNode):
             self._averages[name] = (total + float(value) * samples, count + samples)
 
     def compute(self) -> dict[str, float]:
-        """Values over everything since the last reset."""
-        return {name: total / count for name, (total, count) in self._averages.items()}
+        """Values over everything since the last reset, on every process of a training."""
+        sums: dict[str, tuple[float, int]] = {}
+        for averages in _of_all_processes(self._averages):
+            for name, (total, count) in averages.items():
+                before, samples = sums.get(name, (0.0, 0))
+                sums[name] = before + total, samples + count
+        return {name: total / count for name, (total, count) in sums.items()}
 
     def reset(self) -> None:
         """Forget everything."""
@@ -143,6 +149,14 @@ class MetricNode(LeafNode):
         self.reset()
         self.update(parent_output, batch)
         return self.compute()
+
+
+def _of_all_processes(own: Averages) -> list[Averages]:
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [own]
+    found: list[Averages] = [{}] * distributed.get_world_size()
+    distributed.all_gather_object(found, own)
+    return found
 
 
 class VisualizationNode(LeafNode):

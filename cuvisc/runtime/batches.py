@@ -46,10 +46,7 @@ def _in_order(loader: Any, rank: int, world: int, takes: Callable[[int], bool]) 
     if type(loader) is not DataLoader or type(loader.batch_sampler) is not BatchSampler:
         return None
     sampler = loader.sampler
-    plain = type(sampler) in (SequentialSampler, EpochOrder) or (
-        type(sampler) is RandomSampler and not sampler.replacement and sampler._num_samples is None
-    )
-    if not plain or not hasattr(loader.dataset, "__len__"):
+    if not draws_each_once(sampler) or not hasattr(loader.dataset, "__len__"):
         return None
     dataset = loader.dataset
     taken = [index for index in range(len(dataset)) if takes(index)][rank::world]
@@ -61,6 +58,13 @@ def _in_order(loader: Any, rank: int, world: int, takes: Callable[[int], bool]) 
         collate_fn=loader.collate_fn,
         worker_init_fn=loader.worker_init_fn,
         multiprocessing_context=loader.multiprocessing_context,
+    )
+
+
+def draws_each_once(sampler: Any) -> bool:
+    """Whether a sampler is known to draw every sample of its data once, in some order."""
+    return type(sampler) in (SequentialSampler, EpochOrder) or (
+        type(sampler) is RandomSampler and not sampler.replacement and sampler._num_samples is None
     )
 
 

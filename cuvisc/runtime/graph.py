@@ -26,6 +26,7 @@ from cuvisc.runtime.graph_state import load_state, pack_state, seen_in
 from cuvisc.runtime.missing import blank
 from cuvisc.runtime.own_types import catalogue_of, is_registered
 from cuvisc.runtime.progress import spoken
+from cuvisc.runtime.ranks import shared
 from cuvisc.runtime.run_folder import load_seen
 from cuvisc.runtime.seen import Seen
 from cuvisc.runtime.training import Run, train
@@ -283,7 +284,7 @@ class Graph:
         self.training_config = config
         trial = self.run.facts.get("trial")
         folder, sha256 = self.run.folder, self.run.facts["spec_sha256"]
-        self._trained = None if trial else _Trained(load_seen(folder), sha256, self.run)
+        self._trained = None if trial else _Trained(shared(lambda: load_seen(folder)), sha256, self.run)
         return self.run.trainer
 
     @property

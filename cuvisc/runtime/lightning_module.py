@@ -32,7 +32,9 @@ from cuvisc.runtime.mapped_truth import with_mapped_truth
 from cuvisc.runtime.missing import blank, emptied, mark, marked_pixels, marks_of
 from cuvisc.runtime.optimizers import Length, is_of_validation, make_optimizer, make_scheduler, planned_length
 from cuvisc.runtime.progress import log
+from cuvisc.runtime.ranks import gather
 from cuvisc.runtime.reporting import Reporters
+from cuvisc.runtime.shares import stands_in
 from cuvisc.schema.errors import DataError, SpecError
 
 Values = Mapping[ValueRef, Tensor]
@@ -68,6 +70,8 @@ class CuvisLightningModule(LightningModule):
         self._validated = False
         self._reported_epoch = -1
         self._first_batch: tuple[dict[str, Any], Values] | None = None
+        self._measured: list[tuple[int, Tensor]] = []
+        self._stands_in = False
         self.trained = tuple(node.id for node in trained_nodes(compiled.graph))
         self._evaluate = Evaluation(compiled, self.trained)
         self._condense = CondensedBatches(0)
@@ -157,9 +161,10 @@ class CuvisLightningModule(LightningModule):
         wanted = {ref for attached, _ in self._losses for ref in attached.needed}
         batch, values = self._read(self._condense(batch), wanted)
         losses = self._compute_losses(batch, values)
-        self._log_losses("train", losses, batch, on_step=True)
+        known = self._of_all_ranks(losses)
+        self._log_losses(known, batch)
         self.log("lr", self._rate(), on_step=True, on_epoch=False)
-        self._refuse_divergence(losses)
+        self._refuse_divergence(known)
         return losses["total"]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -176,11 +181,16 @@ class CuvisLightningModule(LightningModule):
             self.reporters.log_tensors(tensors, self.global_step, self.current_epoch)
 
     def on_validation_epoch_start(self) -> None:
-        self._first_batch = None
+        self._start_measuring(self.trainer.val_dataloaders)
+
+    def on_test_epoch_start(self) -> None:
+        self._start_measuring(self.trainer.test_dataloaders)
+
+    def _start_measuring(self, loaders: Any) -> None:
+        self._first_batch, self._measured = None, []
+        self._stands_in = stands_in(loaders)
         for _, metric in self._metrics:
             metric.reset()
-
-    on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         self._measure("val", batch, self._to_draw() if batch_idx == 0 else [])
@@ -192,10 +202,13 @@ class CuvisLightningModule(LightningModule):
         self, stage: str, batch: dict[str, Any], drawing: list[tuple[Attached, VisualizationNode]]
     ) -> None:
         """Losses and metrics of one batch; what `drawing` needs of it is kept."""
+        if self._stands_in:
+            return
         readers = [*(a for a, _ in self._losses), *(a for a, _ in self._metrics), *(a for a, _ in drawing)]
         batch, values = self._read(batch, {ref for attached in readers for ref in attached.needed})
         if self._losses:
-            self._log_losses(stage, self._compute_losses(batch, values), batch, on_step=False)
+            losses = self._compute_losses(batch, values)
+            self._measured.append((_size(batch), torch.stack([loss.detach() for loss in losses.values()])))
         for attached, metric in self._metrics:
             try:
                 metric.update(attached.output(values), attached.batch(batch, values))
@@ -215,6 +228,7 @@ class CuvisLightningModule(LightningModule):
         self._log_metrics("test")
 
     def _log_metrics(self, stage: str) -> None:
+        self._log_measured(stage)
         found = [
             (attached.id, name, value)
             for attached, metric in self._metrics
@@ -250,12 +264,30 @@ class CuvisLightningModule(LightningModule):
                 raise attached.refused(error) from error
         return {**losses, "total": torch.stack(tuple(losses.values())).sum()}
 
-    def _log_losses(
-        self, stage: str, losses: Mapping[str, Tensor], batch: dict[str, Any], on_step: bool
-    ) -> None:
-        size = len(check_batch(batch, "the data"))
-        named = {f"{stage}/loss/{name}": loss.detach() for name, loss in losses.items()}
-        self.log_dict(named, on_step=on_step, on_epoch=not on_step, batch_size=size, sync_dist=not on_step)
+    def _of_all_ranks(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Training losses, whose gradients all processes average, averaged likewise."""
+        if self.trainer.world_size == 1:
+            return losses
+        own = torch.stack([loss.detach() for loss in losses.values()])
+        mean: Any = self.trainer.strategy.reduce(own, reduce_op="mean")
+        return dict(zip(losses, mean, strict=True))
+
+    def _log_losses(self, losses: Mapping[str, Tensor], batch: dict[str, Any]) -> None:
+        named = {f"train/loss/{name}": loss.detach() for name, loss in losses.items()}
+        self.log_dict(named, on_step=True, on_epoch=False, batch_size=_size(batch))
+
+    def _log_measured(self, stage: str) -> None:
+        """Losses of a validation or test: means over the images that all processes have measured."""
+        shares = gather(
+            [(size, losses.tolist()) for size, losses in self._measured] if self._losses else None
+        )
+        batches = [batch for share in shares for batch in share]
+        total = sum(size for size, _ in batches)
+        if not total:
+            return
+        for position, name in enumerate([*(attached.id for attached, _ in self._losses), "total"]):
+            mean = sum(size * losses[position] for size, losses in batches) / total
+            self.log(f"{stage}/loss/{name}", mean, on_epoch=True)
 
     def _rate(self) -> float:
         optimizer = self.trainer.optimizers[0]
@@ -287,3 +319,7 @@ class CuvisLightningModule(LightningModule):
                 return figure.draw(attached.output(values), seen, self.global_step, "val")
 
             self.reporters.log_figure(attached.id, draw, self.global_step, "val")
+
+
+def _size(batch: Any) -> int:
+    return len(check_batch(batch, "the data"))

@@ -20,9 +20,11 @@ from cuvisc.language.declare import ParameterError
 from cuvisc.runtime.callbacks.named import make_callbacks
 from cuvisc.runtime.config import MONITORED, TrainerConfig, TrainingConfig, refuse_half_on_cpu
 from cuvisc.runtime.epoch_state import RunCheckpoints
+from cuvisc.runtime.launching import refuse_forks
 from cuvisc.runtime.main_metrics import main_first
 from cuvisc.runtime.pace import Pace
 from cuvisc.runtime.progress import bars_wanted, log
+from cuvisc.runtime.shares import MeasuredOnce
 from cuvisc.schema.errors import DeviceError, SpecError
 
 _LISTED, _GLANCED = 8, 3
@@ -60,8 +62,13 @@ class KeepBest(Callback):
 class RunTrainer(Trainer):
     """Validates and tests the graph as it is; Lightning's own would load the best checkpoint into it first.
 
-    `trainer.test(datamodule=data)` measures the weights that the run ended with, `ckpt_path="best"` the others.
+    `trainer.test(datamodule=data)` measures the weights that the run ended with, `ckpt_path="best"` the others. Several
+    processes measure every sample once.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        MeasuredOnce.install(self)
 
     def validate(self, model: LightningModule | None = None, *args: Any, **kwargs: Any) -> Any:
         """Lightning's `validate`, of the weights that are there unless `ckpt_path` says otherwise."""
@@ -156,7 +163,7 @@ def make_trainer(
     if trains and not named:
         callbacks.append(_checkpoints(folder, validates))
     try:
-        return RunTrainer(
+        trainer = RunTrainer(
             **options,
             callbacks=callbacks,
             logger=logger,
@@ -170,6 +177,8 @@ def make_trainer(
         if accelerator not in ("auto", "cpu") and of_device:
             raise DeviceError(f"training.trainer.accelerator is {accelerator}: {error}") from error
         raise SpecError(f"training.trainer: Lightning refuses these options: {error}") from error
+    refuse_forks(trainer)
+    return trainer
 
 
 def _checkpoints(folder: Path, validates: bool) -> ModelCheckpoint:

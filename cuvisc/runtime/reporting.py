@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from cuvisc.language.leaf import MonitoringNode
@@ -109,12 +108,10 @@ class MonitorLogger(Logger):
         # Runs are told apart by their folders; Lightning would show a version on every bar.
         return ""
 
-    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         values = dict(metrics)
         epoch = values.pop("epoch", None)
         self._reporters.log_metrics(values, step or 0, None if epoch is None else int(epoch))
 
-    @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Monitors are told of the spec when they are set up."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import platform
 import re
 import secrets
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import cuvisc
 from cuvisc.runtime.atomic import write_bytes, write_text
 from cuvisc.runtime.lock import locked
-from cuvisc.runtime.ranks import is_first
+from cuvisc.runtime.ranks import shared
 from cuvisc.runtime.seen import Seen, pack_profile
 from cuvisc.schema.errors import DataError, SpecError, VerificationError
 from cuvisc.schema.spec import Spec, spec_hash
@@ -43,7 +42,6 @@ _TRAINED = (RESOLVED, WEIGHTS, SAMPLE)
 # What a run consists of: _FOLDERS are removed from a run alone, elsewhere they may be the user's.
 _FILES = (SPEC, RESOLVED, WEIGHTS, SAMPLE, "metrics.jsonl", "report.html", "report.npz", "export.json", RUN)
 _FOLDERS = (CHECKPOINTS, "figures", "tensorboard", "wandb", "artifact")
-RUN_DIR_VARIABLE = "CUVISC_RUN_DIR"
 _PACKAGES = ("torch", "lightning", "numpy")
 
 
@@ -56,18 +54,21 @@ class RunFolder:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def create(cls, spec: Spec, place: Path | None = None, *, force: bool = False) -> RunFolder:
-        """A new folder at `place`, or at runs/<name>/<time>-<hash>; raises :class:`SpecError` when it is in use."""
+    def create(
+        cls, spec: Spec, place: Path | None = None, *, force: bool = False, writes: bool = True
+    ) -> RunFolder:
+        """A new folder at `place`, or at runs/<name>/<time>-<hash>; raises :class:`SpecError` when it is in use.
+
+        A process that does not write knows nothing of the folder before it and the first one `agree`.
+        """
         sha256 = spec_hash(spec)
-        if not is_first():
-            return cls(place or Path(os.environ[RUN_DIR_VARIABLE]), writes=False)
+        if not writes:
+            return cls(place or Path("runs") / public_name(spec), writes=False)
         if place is None:
             path = _new_place(Path("runs") / public_name(spec), sha256)
         else:
             path = place
             _take(path, force)
-        # Processes that a distributed run starts from here write nothing, but look for the folder.
-        os.environ[RUN_DIR_VARIABLE] = str(path)
         folder = cls(path)
         folder.record(
             format=FORMAT,
@@ -82,10 +83,13 @@ class RunFolder:
         return folder
 
     @classmethod
-    def reopen(cls, path: Path) -> RunFolder:
+    def reopen(cls, path: Path, *, writes: bool = True) -> RunFolder:
         """The folder of a run that was begun; raises :class:`DataError` when there is none."""
-        os.environ[RUN_DIR_VARIABLE] = str(path)
-        return cls(path, writes=is_first(), facts=read_run(path))
+        return cls(path, writes=writes, facts=read_run(path))
+
+    def agree(self) -> None:
+        """Take path and facts from the first process of the run. Every one of them must call it."""
+        self.path, self.facts = shared(lambda: (self.path, self.facts))
 
     def resume(self, epoch: int, spec: Spec, changes: Sequence[str]) -> None:
         """Record that the run goes on before this epoch, counted from 0, with a spec that differs by the changes."""

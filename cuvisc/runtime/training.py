@@ -25,6 +25,7 @@ from cuvisc.compiler.module import CompiledGraph, ShapeError, build_module
 from cuvisc.compiler.plan import Share, plan_statistics
 from cuvisc.language.leaf import LeafNode, MonitoringNode
 from cuvisc.language.node import Node
+from cuvisc.runtime import launching
 from cuvisc.runtime.attached import attach_leaves
 from cuvisc.runtime.batch_limits import refuse_limits
 from cuvisc.runtime.batches import phase_one_batches
@@ -131,10 +132,12 @@ def train(
     if resume is not None and run_dir is not None:
         raise SpecError("a run is resumed in its own folder; leave out `run_dir`")
     seed_everything(config.seed, workers=True, verbose=False)
+    launching.refuse_other_launch(config.trainer)
+    writes = launching.writes(config.trainer)
     if resume is not None:
-        folder = RunFolder.reopen(resume)
+        folder = RunFolder.reopen(resume, writes=writes)
     else:
-        folder = RunFolder.create(graph.spec, run_dir, force=force)
+        folder = RunFolder.create(graph.spec, run_dir, force=force, writes=writes)
     with locked(folder.path) if folder.writes else nullcontext():
         found = resume_run(folder, graph.spec, epochs) if resume is not None else None
         if resume is not None and found is None:
@@ -217,6 +220,7 @@ class _Running:
                 [*self._epoch_state(), self.best, EpochLines(), ExpectedValues(self.lightning.plateau)],
                 environment_of(*self.session.made_of),
             )
+            launching.refuse_lone_copies(trainer, self.folder.writes)
             self._refuse_waiting_in_vain(trainer)
             self.folder.record(device=str(trainer.strategy.root_device), epochs=self.epochs)
             facts = self.folder.facts
@@ -226,10 +230,12 @@ class _Running:
             named["training"] = written(config, config.to_dict())
             self.reporters.setup({**named, "graph": self.session.graph})
             try:
-                metrics = self._run_phases(trainer)
+                with launching.together(trainer):
+                    metrics = self._run_phases(trainer)
             finally:
                 self.reporters.close()
-        return self._finish(trainer, metrics, averaged_by(trainer))
+        with launching.together(trainer):
+            return self._finish(trainer, metrics, averaged_by(trainer))
 
     def _refuse_waiting_in_vain(self, trainer: Trainer) -> None:
         """Before phase 1, what would end phase 2 at its first epoch."""
@@ -267,6 +273,7 @@ class _Running:
             elif self.validates:
                 trainer.validate(self.lightning, datamodule=data, verbose=False)
             else:
+                launching.meet(trainer)
                 data.prepare_data()
                 self.lightning.setup("validate")
             metrics, averaged = metrics_of(trainer), averaged_by(trainer)
@@ -283,6 +290,7 @@ class _Running:
     def _fit_statistics(self) -> None:
         """Phase 1, once data and ranks are there."""
         data, trial = self.session.datamodule, self.session.config.trainer.fast_dev_run
+        self.folder.agree()
         if self.epochs == 0:
             data.setup("fit")
         rank, world = rank_and_world()
@@ -310,6 +318,7 @@ class _Running:
         """What phase 1 fitted, as the state of the run has it."""
         assert self.resumed is not None
         assert self.resumed.state is not None
+        self.folder.agree()
         prefix = "compiled.nodes."
         saved = self.resumed.state["state_dict"]
         nodes = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
@@ -359,6 +368,7 @@ class _Running:
             metrics=metrics,
             seconds={"phase1": self.folder.facts["phase1"]["seconds"], "total": round(seconds, 3)},
         )
+        self.folder.agree()
         if self.epochs:
             log.info("Training complete in %s: %s", _duration(seconds), summary(metrics))
             if best:
