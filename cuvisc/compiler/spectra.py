@@ -6,7 +6,7 @@ Python: never torch or numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -51,7 +51,7 @@ class Spectra:
             centers: Any = use.params[recentres]
             check_distinct(centers)
             if spectrum is not None and isinstance(bands.value, int):
-                _check_range(spectrum, known_centers(spectrum, bands.value, recentres), centers)
+                check_inside(known_centers(spectrum, bands.value, recentres), centers)
             return Spectrum(tuple(map(float, centers)))
         if selects is not None:
             return self._select(use, selects, spectrum, bands)
@@ -82,18 +82,6 @@ class Spectra:
             if bands.origin is not None and span is not None
             else (),
         )
-
-
-def _check_range(spectrum: Spectrum, known: Sequence[float], wanted: Sequence[float]) -> None:
-    """Refuse centres that are outside whether or not other files agree on which bands are bad."""
-    good = [center for center, kept in zip(known, spectrum.good or (), strict=False) if kept]
-    if good:
-        try:
-            check_inside(good, wanted)
-            return
-        except SelectionError:
-            pass
-    check_inside(known, wanted)
 
 
 def _fits(spectrum: Spectrum, bands: Size) -> bool:

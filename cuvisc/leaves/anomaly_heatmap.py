@@ -19,7 +19,7 @@ from cuvisc.language.declare import In, Param
 from cuvisc.language.leaf import Batch, Figures, VisualizationNode
 
 from . import canvas
-from .batch import array, has_truth, input_cube, truth
+from .batch import array, has_mask, input_cube, truth
 from .color_maps import COLOR_MAPS
 from .false_color import false_color
 from .parent import quantity
@@ -60,7 +60,7 @@ class AnomalyHeatmap(VisualizationNode):
     compared = {"threshold": "scores|logits|probabilities"}
 
     def visualize(self, parent_output: Tensor, batch: Batch, step: int, stage: str) -> Figures:
-        masks = array(truth(batch, parent_output, "AnomalyHeatmap"))[..., 0] if has_truth(batch) else None
+        masks = array(truth(batch, parent_output, "AnomalyHeatmap"))[..., 0] if has_mask(batch) else None
         index = self._choose_image(masks, len(parent_output))
         scores = array(parent_output[index, ..., 0]).astype(np.float64)
         mask = None if masks is None else masks[index]

@@ -27,6 +27,11 @@ def has_truth(batch: Batch) -> bool:
     return batch.get("mask") is not None or batch.get("labels") is not None
 
 
+def has_mask(batch: Batch) -> bool:
+    """Whether the batch calls pixels anomalous; labels alone are classes."""
+    return batch.get("mask") is not None
+
+
 def truth(batch: Batch, output: Tensor, reader: str) -> Tensor:
     """Where the anomalies are: ``mask`` > 0, else ``labels`` > 0, as bool [B,H,W,1]; raises :class:`BatchError`."""
     name, mask = find(batch, reader, "mask", "labels")

@@ -13,7 +13,7 @@ from cuvisc.language.declare import In, Param
 from cuvisc.language.leaf import Batch, Figures, VisualizationNode
 
 from . import canvas
-from .batch import array, has_truth, truth
+from .batch import array, has_mask, truth
 from .parent import quantity
 
 Values = NDArray[np.float64]
@@ -50,7 +50,7 @@ class ScoreHistogram(VisualizationNode):
         everything = array(parent_output).astype(np.float64)
         known = np.isfinite(everything)
         values, anomalous = everything[known], None
-        if has_truth(batch) and parent_output.shape[-1] == 1:
+        if has_mask(batch) and parent_output.shape[-1] == 1:
             anomalous = array(truth(batch, parent_output, "ScoreHistogram"))[known]
         name = quantity(self.parent) if self._parent else "value"
         if not values.size:

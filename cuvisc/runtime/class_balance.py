@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,12 @@ from cuvisc.compiler.module import CompiledGraph
 from cuvisc.runtime.data.cube_samples import IGNORED, KnownRegions
 from cuvisc.runtime.data.datamodule import GraphDataModule, Stage
 from cuvisc.runtime.data.regions import STAGES
-from cuvisc.runtime.mapped_truth import mappers_of, with_mapped_truth
+from cuvisc.runtime.mapped_truth import anomalies_in, mappers_of, with_mapped_truth
 from cuvisc.runtime.progress import bars_wanted, follow, log
 
 _SHOWN_CLASSES = 20
 _TRUTH = ("mask", "labels")
+_NOTHING_SAYS = "the labels are class ids and nothing says which of them are anomalies"
 _LOST_IDS = (
     "the graph maps class ids, but what a mask holds above 0 is made 1 when it is read: name the files of class ids as "
     "`labels`"
@@ -28,12 +29,16 @@ _LOST_IDS = (
 
 @dataclass
 class Balance:
-    """Pixels: all, ignored ones, anomalies as losses see them (None where nothing says), those of every class."""
+    """Pixels: all, ignored ones, anomalies as losses see them (None where nothing says), those of every class.
+
+    `undeclared`: there are several classes above 0, and nothing says which of them are anomalies.
+    """
 
     pixels: int = 0
     ignored: int = 0
     anomalies: int | None = None
     classes: Counter[int] = field(default_factory=Counter)
+    undeclared: bool = False
 
     def add(self, truth: Mapping[str, NDArray[Any]], module: CompiledGraph) -> None:
         """Count the ground truth of some pixels, class ids mapped as the graph maps them."""
@@ -46,9 +51,13 @@ class Balance:
         if "labels" in truth or (mappers_of(module) and known[0].dtype != np.bool_):
             values, counts = np.unique(known[-1][~ignored], return_counts=True)
             self.classes.update(dict(zip(map(int, values), map(int, counts), strict=True)))
-        mapped = with_mapped_truth(module, {kind: _native(truth[kind]) for kind in _TRUTH if kind in truth})
-        anomalous = np.asarray(mapped["mask" if "mask" in mapped else "labels"]) > 0
-        self.anomalies = (self.anomalies or 0) + int(np.count_nonzero(anomalous & ~ignored))
+        native = {kind: _native(truth[kind]) for kind in _TRUTH if kind in truth}
+        self.undeclared = (
+            with_mapped_truth(module, native).get("mask") is None and max(self.classes, default=0) > 1
+        )
+        anomalous = anomalies_in(module, native)
+        if anomalous is not None:
+            self.anomalies = (self.anomalies or 0) + int(np.count_nonzero(anomalous.numpy() & ~ignored))
 
     @property
     def normal(self) -> int:
@@ -82,6 +91,10 @@ def log_balance(datamodule: Any, graph: TypedGraph, module: CompiledGraph) -> No
     lost = _stages_of_lost_ids(datamodule) if mappers_of(module) else []
     if lost:
         log.warning("%s: %s", ", ".join(lost), _LOST_IDS)
+    undeclared = [stage for stage, balance in found.items() if balance.undeclared]
+    if undeclared:
+        told = log.warning if readers else log.info
+        told("%s: %s", ", ".join(undeclared), undeclared_classes([leaf.id for leaf in readers]))
     train, val = found.get("train"), found.get("val")
     if train is not None and losses and not train.anomalies:
         names = ", ".join(f"`{leaf.id}`" for leaf in losses)
@@ -91,6 +104,14 @@ def log_balance(datamodule: Any, graph: TypedGraph, module: CompiledGraph) -> No
         log.info("normal / anomalous is %.3g: a `pos_weight` of that balances the two", ratio)
     if val is not None and not val.anomalies and len(readers) > len(losses):
         log.warning("validation has no anomalous pixel, so AUROC and average precision are not defined there")
+
+
+def undeclared_classes(readers: Sequence[str]) -> str:
+    """What becomes of class ids of which nothing says which are anomalies; `readers` are leaves that read a mask."""
+    if not readers:
+        return f"{_NOTHING_SAYS}; they are read as classes"
+    names = ", ".join(f"`{name}`" for name in readers)
+    return f"{_NOTHING_SAYS}, so that {names} {'count' if len(readers) > 1 else 'counts'} every class above 0 as one"
 
 
 def count_stages(datamodule: Any, module: CompiledGraph) -> dict[Stage, Balance]:

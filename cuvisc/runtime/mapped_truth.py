@@ -10,6 +10,9 @@ from torch import Tensor
 
 from cuvisc.compiler.module import CompiledGraph
 from cuvisc.language.node import Node
+from cuvisc.schema.catalogue import load
+
+_MASK = "mask"
 
 
 def with_mapped_truth(module: CompiledGraph, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,6 +26,34 @@ def with_mapped_truth(module: CompiledGraph, batch: Mapping[str, Any]) -> dict[s
         if mapped is not None:
             seen["mask"] = mapped
     return seen
+
+
+def anomalies_in(module: CompiledGraph, batch: Mapping[str, Any]) -> Tensor | None:
+    """Where the anomalies are: mapped class ids, else the mask; None where nothing says which classes are anomalies.
+
+    Of labels alone every class above 0 is one where a leaf of the graph reads a mask, for that is how it reads them.
+    """
+    seen = with_mapped_truth(module, batch)
+    truth = seen.get("mask")
+    if truth is None and reads_mask(module):
+        truth = seen.get("labels")
+    return None if truth is None else torch.as_tensor(truth) > 0
+
+
+def reads_mask(module: CompiledGraph) -> bool:
+    """Whether a leaf of the graph, or one inside another, reads a mask."""
+    catalogue = load()
+    for leaf in module.graph.leaves:
+        inner = (
+            catalogue.entry(
+                kind, catalogue.resolve_target(kind, item.get("type") or item.get("_target_")) or ""
+            )
+            for parameter, kind in leaf.entry.get("entries", {}).items()
+            for item in leaf.params.get(parameter) or ()
+        )
+        if any(_MASK in (entry or {}).get("needs", ()) for entry in (leaf.entry, *inner)):
+            return True
+    return False
 
 
 def class_ids(batch: Mapping[str, Any]) -> Tensor | None:

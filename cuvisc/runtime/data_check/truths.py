@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cuvisc.compiler.graph import TypedGraph
-from cuvisc.runtime.class_balance import Balance
+from cuvisc.runtime.class_balance import Balance, undeclared_classes
 from cuvisc.runtime.data.annotations import CocoTruth
 from cuvisc.runtime.data.datamodule import Stage
 from cuvisc.runtime.data.facts import Transform
@@ -24,8 +24,10 @@ def find_in_truth(survey: Survey, graph: TypedGraph) -> Iterator[Finding]:
     """Everything about ground truth that is worth knowing."""
     yield from _lacking(survey, graph)
     yield from _balance(survey.balances, graph)
+    yield from _undeclared(survey.balances, graph)
     yield from _classes(survey)
     yield from _masks(list(survey.images.values()))
+    yield from _shared(list(survey.images.values()))
     yield from _grids(list(survey.images.values()))
 
 
@@ -82,6 +84,19 @@ def _balance(balances: Mapping[Stage, Balance], graph: TypedGraph) -> Iterator[F
         yield Finding("note", "balance", fact)
 
 
+def _undeclared(balances: Mapping[Stage, Balance], graph: TypedGraph) -> Iterator[Finding]:
+    """Labels of several classes that nobody calls anomalies: a leaf that reads a mask takes them all for one."""
+    stages = [stage for stage, balance in balances.items() if balance.undeclared]
+    readers = [leaf.id for leaf in graph.leaves if "mask" in leaf.entry.get("needs", ())]
+    if stages:
+        yield Finding(
+            "warning" if readers else "note",
+            "classes",
+            f"{_and(stages)}: {undeclared_classes(readers)}",
+            "name the anomalies as `anomaly_classes` of a CubeFolder, or map ids by a BinaryAnomalyLabelMapper",
+        )
+
+
 def _classes(survey: Survey) -> Iterator[Finding]:
     """Anomaly classes that no pixel has, and classes that are met after training only."""
     found = {stage: set(balance.classes) for stage, balance in survey.balances.items()}
@@ -115,6 +130,23 @@ def _masks(images: Sequence[Image]) -> Iterator[Finding]:
             "whatever is above 0 counts as an anomaly",
             "name class ids as `labels` with `anomaly_classes`, and what is not to be judged as `ignore_label`",
         )
+
+
+def _shared(images: Sequence[Image]) -> Iterator[Finding]:
+    """One raster that is the ground truth of several cubes."""
+    cubes: dict[tuple[str, Path], list[str]] = {}
+    for image in images:
+        for kind, truth in image.file.truth.items() if image.file else ():
+            if not isinstance(truth, CocoTruth) and not truth.key:
+                cubes.setdefault((kind, truth.path), []).append(image.name)
+    for (kind, path), names in cubes.items():
+        if len(names) > 1:
+            yield Finding(
+                "warning",
+                "truth",
+                f"{path} is the {kind} of {counted(len(names), 'cube')}: {listed(names)}",
+                f"put `{{stem}}` into `{kind}`, which stands for the name of the cube",
+            )
 
 
 def _grids(images: Sequence[Image]) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from cuvisc.compiler.module import CompiledGraph
 from cuvisc.runtime.batches import phase_one_batches
 from cuvisc.runtime.data.contract import check_batch
 from cuvisc.runtime.data.datamodule import GraphDataModule, validates_on_training
-from cuvisc.runtime.mapped_truth import with_mapped_truth
+from cuvisc.runtime.mapped_truth import anomalies_in
 from cuvisc.runtime.missing import blank
 from cuvisc.runtime.progress import log
 from cuvisc.runtime.report import pictures
@@ -89,7 +89,7 @@ class _Reading:
         choice = self.choice = self.choice or choose(self.module.graph, self.module.widths)
         found = self.module.evaluate(blank(cube), choice.wanted) if choice.wanted else {}
         values = {ref: found[ref] for ref in (*choice.ranked, *choice.decisions, *choice.outputs)}
-        truth = _truth(self.module, batch)
+        truth = anomalies_in(self.module, batch)
         names = _names(batch, len(cube))
         for index in range(len(cube)):
             spectra = _array(cube[index])
@@ -171,13 +171,6 @@ def _validation_batches(datamodule: Any) -> Iterator[Any]:
     if isinstance(loaders, Mapping):
         loaders = list(loaders.values())
     yield from itertools.chain.from_iterable(loaders if isinstance(loaders, (list, tuple)) else [loaders])
-
-
-def _truth(module: CompiledGraph, batch: Mapping[str, Any]) -> Tensor | None:
-    """Where the anomalies are, as losses and metrics see it: mapped class ids, else the mask, else labels > 0."""
-    seen = with_mapped_truth(module, batch)
-    truth = seen["mask"] if seen.get("mask") is not None else seen.get("labels")
-    return None if truth is None else torch.as_tensor(truth) > 0
 
 
 def _names(batch: Mapping[str, Any], size: int) -> list[str]:
