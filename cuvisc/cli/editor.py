@@ -35,8 +35,9 @@ def install_schema(text: str, specs: Sequence[Path] = ()) -> Iterator[str]:
             f"`yaml.schemas` in {SETTINGS} is not a mapping; write there: {json.dumps({name: FILES})}"
         )
     before = schemas.get(name, FILES)
-    named = [before] if isinstance(before, str) else list(before)
-    files = list(dict.fromkeys([*named, *(_seen_from(Path(), spec) for spec in specs)]))
+    named = list(before) if isinstance(before, list) else [before]
+    added = dict.fromkeys(_seen_from(Path(), spec) for spec in specs)
+    files = [*named, *(file for file in added if file not in named)]
     schemas[name] = before if files == named else files
     try:
         SCHEMA.parent.mkdir(exist_ok=True)
@@ -45,7 +46,7 @@ def install_schema(text: str, specs: Sequence[Path] = ()) -> Iterator[str]:
     except OSError as error:
         raise SpecError(f"{error.filename} cannot be written: {error.strerror}") from error
     yield f"{SCHEMA}: the schema; install it again after an upgrade of cuvisc or of a package of types"
-    yield f"{SETTINGS}: used for {', '.join(files)}"
+    yield f"{SETTINGS}: used for {', '.join(map(str, files))}"
     yield "VS Code needs the extension redhat.vscode-yaml; other editors read the same schema through"
     yield f"yaml-language-server, from a first line such as: {modeline(next(iter(specs), _EXAMPLE))}"
 
