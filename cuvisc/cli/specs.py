@@ -54,7 +54,19 @@ def check_file(path: Path, overrides: Sequence[str] = ()) -> tuple[TypedGraph | 
     graph = check_graph(
         spec, load(), diagnostics, channels=_bands(spec, diagnostics), spectrum=_spectrum(spec)
     )
+    _look_at_files(spec, graph, diagnostics)
     return (None if diagnostics.has_errors else graph), diagnostics
+
+
+def _look_at_files(spec: Spec, graph: TypedGraph | None, diagnostics: Diagnostics) -> None:
+    """What can be seen of the files that the spec's data names, where it is files."""
+    from cuvisc.compiler.bands import bands_are_in_files
+    from cuvisc.schema.catalogue import load
+
+    if bands_are_in_files(spec, load()):
+        from cuvisc.runtime.data.named_files import look_at_files
+
+        look_at_files(spec, graph, load(), diagnostics)
 
 
 def _bands(spec: Spec, diagnostics: Diagnostics) -> Size | None:

@@ -34,9 +34,9 @@ def _check_batches(graph: TypedGraph, catalogue: Catalogue, diagnostics: Diagnos
     if data is None or gives is None:
         return
     for leaf in graph.leaves:
-        use = Use(catalogue, leaf.kind, leaf.type, leaf.params)
-        needs = dict.fromkeys(need for one in (use, *entries_of(use)) for need in one.entry.get("needs", ()))
-        lacking = [need for need in needs if need not in gives and not _stands_in(need, gives)]
+        lacking = [
+            need for need in needs_of(leaf, catalogue) if need not in gives and not _stands_in(need, gives)
+        ]
         if lacking:
             held = f"it gives the cube and {listed(gives)}" if gives else "it gives the cube alone"
             diagnostics.warning(
@@ -45,6 +45,12 @@ def _check_batches(graph: TypedGraph, catalogue: Catalogue, diagnostics: Diagnos
                 leaf.span,
                 help=f"leave the leaf out, or take other data: {held}",
             )
+
+
+def needs_of(leaf: TypedLeaf, catalogue: Catalogue) -> list[str]:
+    """What a leaf, and those inside it, read of a batch besides the cube, each once."""
+    use = Use(catalogue, leaf.kind, leaf.type, leaf.params)
+    return list(dict.fromkeys(need for one in (use, *entries_of(use)) for need in one.entry.get("needs", ())))
 
 
 def _stands_in(need: str, gives: list[str]) -> bool:

@@ -13,18 +13,23 @@ class FirstFile:
 
     The arguments are names of parameters: ``files`` holds a file, a glob pattern or a list of them, ``folder`` what
     they are relative to, ``array`` which array of a file is meant where it holds several. Those in ``besides`` hold
-    patterns, with ``{stem}`` for the name of a cube, of files that lie beside the cubes and are none.
+    patterns, with ``{stem}`` for the name of a cube, of files that lie beside the cubes and are none. ``lists`` hold
+    more files, those of one ``apart`` from those of another; ``instead`` takes the place of ``files`` where given.
     """
 
     files: str
     folder: str
     array: str
     besides: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    apart: bool = False
+    instead: str = ""
 
 
 def bands_to_json(bands: int | FirstFile | None) -> int | dict[str, object] | None:
     """JSON form of a declared number of bands."""
     if isinstance(bands, FirstFile):
         named = {"files": bands.files, "folder": bands.folder, "array": bands.array}
-        return {**named, "besides": list(bands.besides)}
+        more = {"lists": list(bands.lists), "apart": bands.apart, "instead": bands.instead}
+        return {**named, "besides": list(bands.besides), **more}
     return bands

@@ -279,7 +279,8 @@ CODES: Mapping[str, Code] = {
     "W306": Code(
         "data lacks what a leaf reads",
         "The data module declares what its batches hold besides the cube, and that is not all that the leaf "
-        "reads. `labels` also serve where a `mask` is read.",
+        "reads. `labels` also serve where a `mask` is read. Of files: the first is of a kind that holds one array, and "
+        "no mask lies beside it.",
     ),
     "W307": Code(
         "threshold in another unit",
@@ -297,8 +298,15 @@ CODES: Mapping[str, Code] = {
     "W501": Code(
         "data not seen",
         "The first file of the data is not there, or its header cannot be read, so that nothing can be checked "
-        "against its number of bands. The data may lie on another machine; training will look for it again.",
+        "against its number of bands; or a list or a pattern of ground truth names no file. The data may lie on "
+        "another machine; training will look for it again.",
         'datamodule: {type: CubeFiles, train: "*.npz", data_dir: ./data}   # an empty folder',
+    ),
+    "W502": Code(
+        "files are not told apart",
+        "A file is listed for two stages, which training refuses; or ground truth is named by a pattern without "
+        "`{stem}`, so that one file is that of several cubes.",
+        "mask: first_mask.png   # in a folder of several cubes",
     ),
     "W401": Code(
         "target cannot express this", "The graph trains, but `cuvisc export` will refuse this target."

@@ -32,7 +32,7 @@ class CubeFiles(GraphDataModule):
     `CubeFolder` splits a folder by itself, cuts tiles and says which classes are anomalies.
     """
 
-    channels = FirstFile("train", folder="data_dir", array="cube_key")
+    channels = FirstFile("train", folder="data_dir", array="cube_key", lists=("val", "test"))
     train: list[str] | str = Param(doc="file, glob pattern, or a list of them, to train on")
     val: list[str] | str | None = Param(None, "the same, to validate on; default: the training files")
     test: list[str] | str | None = Param(None, "the same, to test on; default: the validation files")

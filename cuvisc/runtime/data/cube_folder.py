@@ -49,7 +49,15 @@ class CubeFolder(GraphDataModule):
     bands agree, and that no stage is empty.
     """
 
-    channels = FirstFile("files", folder="data_dir", array="cube_key", besides=("mask", "labels"))
+    channels = FirstFile(
+        "files",
+        folder="data_dir",
+        array="cube_key",
+        besides=("mask", "labels"),
+        lists=STAGES,
+        apart=True,
+        instead="train",
+    )
     conditions = (
         Condition("tile", None, "overlap", (0,), "`overlap` is of tiles; give `tile` as well"),
         Condition(

@@ -26,9 +26,9 @@ from cuvisc.schema.spec import Spec
 T = TypeVar("T")
 _MOST_ENTRIES = 10_000
 _RELATIVE = "paths are relative to the folder that the command is run in"
-_WILD = re.compile(r"[*?\[]")
-_TRUTH = re.compile(r"_(mask|labels?)$")
-_NO_CUBES = (".png", ".jpg", ".jpeg", ".json", ".txt", ".csv", ".xml")
+WILD = re.compile(r"[*?\[]")
+TRUTH = re.compile(r"_(mask|labels?)$")
+_NO_CUBES = (".png", ".jpg", ".jpeg", ".json", ".txt", ".csv", ".xml", ".yaml", ".yml", ".md", ".py")
 
 
 def look_at_bands(spec: Spec, catalogue: Catalogue, diagnostics: Diagnostics) -> Size | None:
@@ -77,7 +77,7 @@ class _Look:
         if not isinstance(pattern, str) or not isinstance(folder, str):
             return None
         pattern, _, inside = pattern.partition("::")
-        if _WILD.search(str(Path(folder, pattern).parent)):
+        if WILD.search(str(Path(folder, pattern).parent)):
             return None
         if not Path(folder).is_dir():
             self.warn(
@@ -89,7 +89,7 @@ class _Look:
         try:
             path = first_file(Path(folder, pattern), self.besides)
             if path is None:
-                self.warn(f"{self.name} finds no file: {self.written()}", self.similar(Path(folder, pattern)))
+                self.warn(f"{self.name} finds no file: {self.written()}", similar_file(Path(folder, pattern)))
                 return None
             return read(path, inside or (array if isinstance(array, str) else None))
         except (DataError, OSError, ValueError):
@@ -111,31 +111,34 @@ class _Look:
             return self.use.params[parameter]
         return found.value[0].value if isinstance(found.value, list) else found.value
 
-    def similar(self, path: Path) -> str:
-        names = [entry.name for entry in _entries(path.parent)]
-        return did_you_mean(path.name, names) or _RELATIVE
-
 
 def first_file(path: Path, besides: Sequence[str] = ()) -> Path | None:
-    """The first of the cubes that a path or a pattern of file names means, None where there is none.
+    """The first of the cubes that a path or a pattern of file names means, None where there is none."""
+    return next(iter(cubes_named(path, besides)), None)
 
-    `besides` are patterns of files that are no cubes.
-    """
-    if not _WILD.search(path.name):
-        return path if path.is_file() else None
+
+def cubes_named(path: Path, besides: Sequence[str] = ()) -> list[Path]:
+    """The cubes that a path or a pattern of file names means; `besides` are patterns of files that are no cubes."""
+    if not WILD.search(path.name):
+        return [path] if path.is_file() else []
     found = sorted(
         entry.name
-        for entry in _entries(path.parent)
+        for entry in entries_in(path.parent)
         if fnmatch(entry.name, path.name) and not entry.name.startswith(".") and entry.is_file()
         if not any(fnmatch(entry.name, pattern) for pattern in besides)
     )
     cubes = [name for name in found if Path(name).suffix.lower() not in _NO_CUBES]
-    cubes = [name for name in cubes if not _TRUTH.search(Path(name).stem)] or cubes
+    cubes = [name for name in cubes if not TRUTH.search(Path(name).stem)] or cubes
     headers = [name for name in cubes if Path(name).suffix.lower() not in ENVI_DATA] or cubes
-    return path.with_name(headers[0]) if headers else None
+    return [path.with_name(name) for name in headers]
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def similar_file(path: Path) -> str:
+    """Help for a file that is not there: one of nearly that name, else what paths are relative to."""
+    return did_you_mean(path.name, [entry.name for entry in entries_in(path.parent)]) or _RELATIVE
+
+
+def entries_in(folder: Path) -> list[os.DirEntry[str]]:
     """What a folder holds; so many entries that no folder keeps the user waiting."""
     try:
         with os.scandir(folder) as entries:
