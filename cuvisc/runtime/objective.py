@@ -36,13 +36,15 @@ class Objective:
 
 
 def check_objective(objective: Objective, logged: Sequence[Logged]) -> str:
-    """A warning where not every combination may log the objective, "" where all may; `logged` has theirs.
+    """A warning where it is not certain that every combination logs the objective, else ""; `logged` has theirs.
 
     Raises :class:`SpecError` where none ever logs it.
     """
     having = sum(one.has(objective.name) for one in logged)
-    if having == len(logged):
+    if all(objective.name in one.names for one in logged):
         return ""
+    if having == len(logged):
+        return f"whether `{objective.name}` is logged is known only when a run ends"
     if having:
         return f"not every combination logs `{objective.name}`: those that do not are not ranked"
     names = main_first(name for one in logged for name in one.names)
