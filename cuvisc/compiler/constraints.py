@@ -51,12 +51,13 @@ def _check_numbers(
         return
     wrong = next(number for number in a.numbers if not RELATIONS[relation](number, b.numbers[0]))
     said = [f"{left} is {wrong}" if len(a.numbers) == 1 else f"{left} has {wrong}"]
+    limit = f"{_LIMITS[relation]} {b.numbers[0]}"
     said += [f"{right} is {b.numbers[0]}"] if isinstance(right, str) else []
     diagnostics.error(
         "E204",
         f"`{use.owner}`: {use.name} needs {left} {relation} {right}{where}, but {' and '.join(said)}",
         use.param_span(_spot(use, left, right)),
-        label=f"{_LIMITS[relation]} {b.numbers[0]}" if left in use.given else "",
+        label=f"{limit} together" if is_sum(left) else limit if left in use.given else "",
         notes=a.notes + b.notes,
     )
 

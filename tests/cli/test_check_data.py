@@ -85,7 +85,7 @@ def test_errors_leave_with_3_and_a_wrong_spec_with_2(cuvisc: Cuvisc) -> None:
     assert cuvisc("check-data", "a.yaml", "datamodule.tile=0").code == 2
     contradiction = cuvisc("check-data", "a.yaml", "datamodule.overlap=4")
     assert contradiction.code == 2
-    assert "CubeFolder: `overlap` is of tiles; give `tile` as well" in contradiction.err
+    assert "^ `overlap` is of tiles; give `tile` as well" in contradiction.err
 
 
 def test_a_scene_that_every_stage_sees_is_told(cuvisc: Cuvisc) -> None:
