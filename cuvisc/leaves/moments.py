@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from .accumulator import Accumulator
 
@@ -87,6 +87,21 @@ class Totals(Accumulator[dict[str, Tensor]]):
         """Add a term to each named sum."""
         for name, term in terms.items():
             setattr(self, name, getattr(self, name) + term.detach().double())
+
+    def gathered(self) -> dict[str, Tensor]:
+        if distributed.is_available() and distributed.is_initialized():
+            self._take_shapes()
+        return super().gathered()
+
+    def _take_shapes(self) -> None:
+        """Give the sums of a process that has seen nothing the shapes that they have on the others."""
+        own = {name: tuple(getattr(self, name).shape) for name in self._defaults}
+        found = [own] * distributed.get_world_size()
+        distributed.all_gather_object(found, own)
+        for name, shape in own.items():
+            wanted = max((shapes[name] for shapes in found), key=len)
+            if shape != wanted:
+                setattr(self, name, getattr(self, name).expand(wanted).clone())
 
     def result(self) -> dict[str, Tensor]:
         """The sums by name, on the CPU."""

@@ -13,7 +13,6 @@ from cuvisc.language.forms import DURATION, Condition, Form
 MONITORED = "val/loss/total"
 DEFAULT_EPOCHS = 10
 PRECISIONS = ("32", "16-mixed", "bf16-mixed")
-_DDP = ("ddp", "ddp_spawn", "ddp_fork", "ddp_notebook")
 _DEEPSPEED = (
     "",
     "_stage_1",
@@ -23,11 +22,11 @@ _DEEPSPEED = (
     "_stage_3_offload",
     "_stage_3_offload_nvme",
 )
+# Lightning's others copy the process, monitors and open files with it, or compile every step for a TPU.
 STRATEGIES = (
-    *("auto", "ddp", "fsdp", "fsdp_cpu_offload", "single_device", *_DDP[1:]),
-    *(f"{ddp}_find_unused_parameters_{found}" for ddp in _DDP for found in ("true", "false")),
+    *("auto", "ddp", "fsdp", "fsdp_cpu_offload", "single_device"),
+    *(f"ddp_find_unused_parameters_{found}" for found in ("true", "false")),
     *(f"deepspeed{stage}" for stage in _DEEPSPEED),
-    *("xla", "xla_debug", "single_xla", "single_tpu"),
 )
 _DEVICES = Form(r"auto|-1|\d+(\s*,\s*\d+)*,?", 'a number, indices such as "0, 1", or auto')
 _HALF = Condition(
@@ -172,7 +171,7 @@ class TrainerConfig(Section):
     max_steps: int = Param(-1, "optimizer steps at most; -1: no limit", ge=-1)
     min_steps: int | None = Param(None, "optimizer steps before anything may stop the training", ge=0)
     max_time: str | None = Param(None, "time at most, as DD:HH:MM:SS", form=DURATION)
-    accelerator: str = Param("auto", "where to compute", choices=("auto", "cpu", "gpu", "cuda", "mps", "tpu"))
+    accelerator: str = Param("auto", "where to compute", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     devices: int | str | list[int] = Param(1, "number of devices, their indices, or auto", form=_DEVICES)
     num_nodes: int = Param(1, "machines", ge=1)
     strategy: str = Param("auto", "Lightning's strategy for several devices", choices=STRATEGIES)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch import Trainer
+from torch import distributed
 
 from cuvisc.runtime.config import TrainerConfig
 from cuvisc.runtime.ranks import TORCHRUN, is_first, is_task, rank_and_world
@@ -72,6 +73,16 @@ def refuse_forks(trainer: Trainer) -> None:
         )
 
 
+def part_at_exit() -> None:
+    """Let processes that have met part when the program ends; torch aborts a process that is left in a group."""
+    atexit.register(_part)
+
+
+def _part() -> None:
+    if rank_and_world()[1] > 1:
+        distributed.destroy_process_group()
+
+
 def meet(trainer: Trainer) -> None:
     """Let processes that were started from outside meet where Lightning does not do it."""
     environment: Any = getattr(trainer.strategy, "cluster_environment", None)
@@ -93,6 +104,7 @@ def _end_others(trainer: Trainer) -> None:
     launcher: Any = trainer.strategy.launcher
     processes: list[Any] = getattr(launcher, "procs", [])
     for process in processes:
-        process.send_signal(signal.SIGTERM)
+        # One that waits for others hears nothing else.
+        process.kill()
     # Lightning watches these and kills this process when one of them is gone.
     processes.clear()

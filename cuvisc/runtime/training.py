@@ -234,6 +234,7 @@ class _Running:
                     metrics = self._run_phases(trainer)
             finally:
                 self.reporters.close()
+        launching.part_at_exit()
         with launching.together(trainer):
             return self._finish(trainer, metrics, averaged_by(trainer))
 
