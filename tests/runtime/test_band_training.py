@@ -99,12 +99,12 @@ def test_data_and_spec_contradict_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    prepare(f"{{wavelengths: {[405 + 30 * band for band in range(20)]}}}", wavelengths=CENTERS)
+    prepare(f"{{wavelengths: {[420 + 30 * band for band in range(20)]}}}", wavelengths=CENTERS)
     code, err = run("train", "spec.yaml", "-o", "run", capsys=capsys)
     assert code == 3
     assert err.splitlines()[-1] == (
         "error: the training data has 20 bands, 400.0-970.0 nm, `graph.input.wavelengths` says 20 bands, "
-        "405.0-975.0 nm: leave it out where the data says its wavelengths"
+        "420.0-990.0 nm: leave it out where the data says its wavelengths"
     )
 
 
