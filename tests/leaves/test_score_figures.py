@@ -50,6 +50,12 @@ def test_the_heat_map_shows_the_image_with_the_most_anomalies():
     assert "anomalies over bands 1 / 3 / 5 of 5" in texts(figure)
 
 
+@pytest.mark.parametrize(("ids", "drawn_as_mask"), [(MASK.astype(np.uint8), True), (MASK * 2, False)])
+def test_labels_of_zero_and_one_are_a_mask_and_others_are_classes(ids, drawn_as_mask):
+    _, data = drawn(AnomalyHeatmap(), batch={"cube": BATCH["cube"], "labels": torch.tensor(ids)})
+    assert ("mask" in data) == drawn_as_mask
+
+
 def test_the_heat_map_takes_a_threshold_an_image_and_no_mask():
     figure, data = drawn(AnomalyHeatmap(threshold=3.0, image=7, colormap="hot"), batch={"x": BATCH["cube"]})
     np.testing.assert_array_equal(data["decisions"], SCORES[1, ..., 0] >= 3)
