@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import traceback
 
-from cuvisc.schema.errors import CuviscError, DataError, SpecError
+from cuvisc.schema.errors import CuviscError, DataError, DeviceError, SpecError
 
 _LOADING = "torch.utils.data."
+_GONE = ("Connection closed by peer", "Connection reset by peer", "NCCL communicator was aborted")
 _ANOMALY = re.compile(r"Function '(\w+)' returned nan values")
 _LIGHTNING = ("lightning.pytorch.", "lightning.fabric.")
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
@@ -31,6 +32,15 @@ def data_fault(error: BaseException) -> DataError | None:
         return None
     return DataError(
         f"the data cannot be loaded: {kind}: {fact}" if fact else f"the data cannot be loaded: {kind}"
+    )
+
+
+def process_fault(error: BaseException) -> DeviceError | None:
+    """The error of a process that waited for another one which is gone, None when an exception is anything else."""
+    if not isinstance(error, RuntimeError) or not any(text in str(error) for text in _GONE):
+        return None
+    return DeviceError(
+        "another process of this training has ended, and this one cannot go on alone; what it printed says why"
     )
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.trainer.connectors.data_connector import _DataConnector
 from lightning.pytorch.trainer.states import RunningStage
-from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from torch.utils.data import DataLoader, Sampler
 
 from cuvisc.runtime.batches import draws_each_once
@@ -75,10 +74,8 @@ class MeasuredOnce(_DataConnector):
 
 
 def stands_in(loaders: Any) -> bool:
-    """Whether what this process reads of these loaders is another one's share, not to be counted."""
-    if loaders is None:
-        return False
-    samplers = [_sampler(loader) for loader in CombinedLoader(loaders, "sequential").flattened]
+    """Whether what this process reads of a loader, or a list of one, is another one's share, not to be counted."""
+    samplers = [_sampler(loader) for loader in (loaders if isinstance(loaders, (list, tuple)) else [loaders])]
     return any(isinstance(sampler, EachOnce) and sampler.stands_in for sampler in samplers)
 
 

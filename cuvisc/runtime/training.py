@@ -37,7 +37,7 @@ from cuvisc.runtime.config import TrainingConfig
 from cuvisc.runtime.environment import environment_of, without_secrets, written
 from cuvisc.runtime.epoch_state import STATE, EpochState
 from cuvisc.runtime.epochs import epochs_of
-from cuvisc.runtime.faults import data_fault, option_fault
+from cuvisc.runtime.faults import data_fault, option_fault, process_fault
 from cuvisc.runtime.first_batch import looked_at, readers_of_training
 from cuvisc.runtime.lightning_module import CuvisLightningModule
 from cuvisc.runtime.lightning_trainer import (
@@ -145,7 +145,7 @@ def train(
         try:
             return _Running(session, folder, epochs, found).run()
         except BaseException as error:
-            fault = data_fault(error) or option_fault(error)
+            fault = data_fault(error) or process_fault(error) or option_fault(error)
             _record_end(folder, fault or error, session)
             leave_report(folder)
             if fault is not None:
