@@ -6,7 +6,7 @@ A run is resumed from `checkpoints/resume.safetensors` of its own folder, which 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,11 @@ class Resumption:
 
     folder: RunFolder
     state: Mapping[str, Any] | None
+    changes: Sequence[str] = ()
+
+    def begin(self, spec: Spec) -> None:
+        """Write that the run goes on; before that, all its processes have read where it stands."""
+        self.folder.resume(self.epochs, spec, self.changes)
 
     @property
     def path(self) -> Path:
@@ -68,7 +73,8 @@ def resume_run(folder: RunFolder, spec: Spec, epochs: int) -> Resumption | None:
         raise SpecError(f"{place} is a trial (fast_dev_run), which keeps nothing that could be resumed")
     changes = dict(differences(read_spec(place), spec.to_dict()))
     _refuse_changes(place, changes)
-    found = Resumption(folder, read_state(place / CHECKPOINTS / STATE, folder.facts.get("id", "")))
+    state = read_state(place / CHECKPOINTS / STATE, folder.facts.get("id", ""))
+    found = Resumption(folder, state, [f"{path}={_shown(new)}" for path, (_, new) in changes.items()])
     if finished and (not changes or epochs == found.epochs):
         log.info("%s is finished; to go on, raise training.trainer.max_epochs", place)
         return None
@@ -79,7 +85,6 @@ def resume_run(folder: RunFolder, spec: Spec, epochs: int) -> Resumption | None:
             f"training.trainer.max_epochs is {epochs}, but {found.epochs} epochs of {place} are over already"
         )
     _speak(found)
-    folder.resume(found.epochs, spec, [f"{path}={_shown(new)}" for path, (_, new) in changes.items()])
     return found
 
 

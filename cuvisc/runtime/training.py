@@ -188,6 +188,7 @@ class _Running:
         self.session = session
         self.folder = folder
         self.epochs = epochs
+        self.resumption = resumption
         self.resumed = resumption if resumption is not None and resumption.state is not None else None
         self.started = time.perf_counter() - (self.resumed.own["seconds"] if self.resumed else 0.0)
         self.module = build_module(session.graph, session.nodes)
@@ -291,7 +292,7 @@ class _Running:
     def _fit_statistics(self) -> None:
         """Phase 1, once data and ranks are there."""
         data, trial = self.session.datamodule, self.session.config.trainer.fast_dev_run
-        self.folder.agree()
+        self._agree()
         if self.epochs == 0:
             data.setup("fit")
         rank, world = rank_and_world()
@@ -315,11 +316,17 @@ class _Running:
             moved = ", ".join(f"`{name}`" for name in self.lightning.trained)
             log.info("Phase 2: training %s", moved)
 
+    def _agree(self) -> None:
+        """Once the processes have met and each has read what is there: what they write to, and that they go on."""
+        self.folder.agree()
+        if self.resumption is not None:
+            self.resumption.begin(self.session.graph.spec)
+
     def _restore_statistics(self) -> None:
         """What phase 1 fitted, as the state of the run has it."""
         assert self.resumed is not None
         assert self.resumed.state is not None
-        self.folder.agree()
+        self._agree()
         prefix = "compiled.nodes."
         saved = self.resumed.state["state_dict"]
         nodes = {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}
