@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from cuvisc.runtime.config import TrainerConfig
 from cuvisc.runtime.faults import process_fault
-from cuvisc.runtime.launching import device_count, refuse_other_launch, writes
+from cuvisc.runtime.launching import device_count, refuse_forks, refuse_other_launch, writes
 from cuvisc.runtime.ranks import is_first
 from cuvisc.runtime.shares import EachOnce, stands_in
 from cuvisc.schema.errors import SpecError
@@ -113,3 +114,14 @@ def test_a_process_that_is_left_alone_says_so() -> None:
         "another process of this training has ended, and this one cannot go on alone; what it printed says why"
     )
     assert process_fault(RuntimeError("something else")) is None
+
+
+def test_a_notebook_is_not_copied_into_several_processes() -> None:
+    with pytest.raises(SpecError) as refused:
+        refuse_forks(Trainer(accelerator="cpu", devices=2, strategy="ddp_fork", logger=False))
+    assert str(refused.value) == (
+        "training.trainer.devices: in a notebook one process trains; give devices=1, or train on several with "
+        "`cuvisc train` or a script"
+    )
+    refuse_forks(Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False))
+    refuse_forks(Trainer(accelerator="cpu", devices=1, logger=False))
