@@ -1,14 +1,18 @@
 """Turns what a verb raises into one message on stderr and an exit code; the only place that does.
 
-0 ok, 1 internal error, 2 usage or spec, 3 data, 4 verification, 5 device, 130 interrupted. `--debug`,
-anywhere on the command line, shows the traceback. Imports no command-line library, so that the quick path stays quick.
+0 ok, 1 internal error, 2 usage or spec, 3 data, 4 verification, 5 device, 130 interrupted, by Ctrl-C or told to end.
+`--debug`, anywhere on the command line, shows the traceback. Imports no command-line library, so that the quick path
+stays quick.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import NoReturn, TypeVar
 
 from cuvisc.schema.errors import CuviscError, SpecError
@@ -25,6 +29,7 @@ _EXTRAS = dict.fromkeys(
 
 def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], bool] = lambda _: False) -> T:
     """Run a verb and answer for whatever goes wrong in it, but for what `passes` on to the command line itself."""
+    _interrupt_when_told_to_end()
     try:
         result = verb()
         sys.stdout.flush()
@@ -46,6 +51,24 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
         if passes(error):
             raise
         _leave(error, _defect(error), 1, debug)
+
+
+def _interrupt_when_told_to_end() -> None:
+    """Have SIGTERM and SIGHUP end the process as Ctrl-C does: nothing half-written is left behind.
+
+    Once: what is told a second time to end is ending. What was asked to be ignored, as by nohup, is.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if current_thread() is not main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
 
 
 def run_script(main: Callable[[list[str]], object]) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cuvisc.runtime.findings import Findings
 
 _POINT = ("threshold", "recall", "fpr", "precision", "f1", "iou")
+_HEAD = ("at", "score >=", *_POINT[1:])
 
 
 def in_words(evaluation: Evaluation) -> str:
@@ -25,7 +26,7 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
         yield f"{name:<18} {'-' if value is None else f'{value:.6f}'}"
     if evaluation.points:
         yield ""
-        yield from _columns(("at", *_POINT), [_point(point.to_json()) for point in evaluation.points])
+        yield from _columns(_HEAD, [_point(point.to_json()) for point in evaluation.points])
     if found.confusion is not None:
         counts = found.confusion
         yield ""

@@ -97,7 +97,6 @@ def register(app: typer.Typer) -> None:
             "thresholds": thresholds,
             "ignore": ignore_wavelengths,
             "resample": resample,
-            "force": force,
         }
         if found.single and plan.jobs:
             summary = _run(predictor, plan.jobs[0], options, "predict")

@@ -37,11 +37,12 @@ class OutputFacts:
 
 @dataclass(frozen=True)
 class ThresholdFacts:
-    """An optional input of the model that moves a decision."""
+    """An optional input of the model that moves a decision; `unit` is that of what it is compared with, if known."""
 
     input: str
     output: str
     default: float
+    unit: str | None = None
 
     @property
     def node(self) -> str:
@@ -183,6 +184,7 @@ def parse_manifest(data: Any, path: Path) -> Manifest:
                 want(entry, "input", str, "thresholds."),
                 want(entry, "output", str, "thresholds."),
                 float(want(entry, "default", (int, float), "thresholds.")),
+                entry.get("unit"),
             )
             for entry in data.get("thresholds", ())
         ),

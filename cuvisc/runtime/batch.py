@@ -19,10 +19,11 @@ from cuvisc.schema.errors import DataError, SpecError
 
 
 class Job(NamedTuple):
-    """A cube and the file, or first of the files, that its outputs go to."""
+    """A cube and the file, or first of the files, that its outputs go to; `replaces` what is there of them."""
 
     cube: Input
     output: Path
+    replaces: bool
 
 
 class Plan(NamedTuple):
@@ -42,7 +43,8 @@ def plan_jobs(
 ) -> Plan:
     """Where every cube goes: to `output` where that is a file's name, else into the folder of that name.
 
-    Raises :class:`SpecError` before anything is done where files are in the way or two cubes would share them.
+    With `skip_existing` a cube whose outputs are all there is done; one that lacks some is done anew. Raises
+    :class:`SpecError` before anything is done where files are in the way or two cubes would share them.
     """
     if form is not None and form not in SUFFIX_OF:
         raise SpecError(f"--format is one of {', '.join(SUFFIX_OF)}, got {form!r}")
@@ -60,9 +62,10 @@ def plan_jobs(
         if skip_existing and all(file.exists() for file in files):
             skipped.append(cube)
             continue
+        replaces = force or skip_existing
         for file in files:
-            refuse_existing(file, force or skip_existing)
-        jobs.append(Job(cube, path))
+            refuse_existing(file, replaces)
+        jobs.append(Job(cube, path, replaces))
     return Plan(jobs, skipped)
 
 
@@ -73,7 +76,6 @@ def run_job(
     thresholds: Mapping[str, float] | None = None,
     ignore: bool = False,
     resample: bool = False,
-    force: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> tuple[Summary, list[str]]:
     """Predict one cube; returns what was done and what to warn of. `progress` is told parts of the whole."""
@@ -83,7 +85,7 @@ def run_job(
         told: Progress = lambda pixels: progress(pixels / source.pixels)  # noqa: E731
         log.debug("%s: %s", opened.name, opened.facts.in_words)
         summary = predict_file(
-            predictor, source, job.output, thresholds=thresholds, force=force, progress=told
+            predictor, source, job.output, thresholds=thresholds, force=job.replaces, progress=told
         )
     for name, file in summary.files.items():
         log.debug("  `%s` to %s", name, file)

@@ -20,9 +20,11 @@ import cuvisc
 from cuvisc.compiler.backends.onnx_model import IR_VERSION, OPSET, generate_onnx
 from cuvisc.compiler.backends.opaque_onnx import NotExportable
 from cuvisc.compiler.backends.torchscript import generate_torchscript
+from cuvisc.compiler.graph import TypedGraph
 from cuvisc.compiler.ir import Program
 from cuvisc.compiler.lowering import Lowered, lower
 from cuvisc.compiler.module import CompiledGraph
+from cuvisc.language.ops.elementwise import SIGMOID
 from cuvisc.language.statistics import BandMoments
 from cuvisc.runtime import parity
 from cuvisc.runtime.artifact import FORMAT, MANIFEST, MODEL, PARITY, PARITY_ARRAYS
@@ -143,20 +145,28 @@ def _manifest(source: Source, lowered: Lowered) -> dict[str, Any]:
             {"name": shown, "type": str(types[value]), "unit": units[shown]}
             for shown, value in program.outputs.items()
         ],
-        "thresholds": _thresholds(program),
+        "thresholds": _thresholds(graph, lowered.plain),
         "pixelwise": program.pixelwise,
         "onnx": {"opset": OPSET, "ir_version": IR_VERSION},
         "versions": {"python": platform.python_version(), **_versions()},
     }
 
 
-def _thresholds(program: Program) -> list[dict[str, Any]]:
+def _thresholds(graph: TypedGraph, program: Program) -> list[dict[str, Any]]:
+    """Every threshold with the decisions that it moves, and the unit of what it is compared with."""
     shown = {name.rpartition(".")[0]: name for name in program.outputs}
-    return [
-        {"input": s.value.name, "output": shown[node], "default": s.default}
-        for s in program.settings
-        if (node := s.value.name.rpartition(".")[0]) in shown
-    ]
+    made_by = {output.name: operation.op for operation in program.operations for output in operation.outputs}
+    found = []
+    for setting in program.settings:
+        name = setting.value.name
+        node = name.rpartition(".")[0]
+        if node not in shown:
+            continue
+        compared = next(operation.inputs[0] for operation in program.operations if name in operation.inputs)
+        units = {graph.port(ref).unit for ref in graph.by_id[node].reads()}
+        unit = "probabilities" if made_by.get(compared) is SIGMOID else next(iter(units))
+        found.append({"input": name, "output": shown[node], "default": setting.default, "unit": unit})
+    return found
 
 
 def _properties(source: Source, program: Program, manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -251,6 +251,11 @@ class Predictor:
             if facts.input not in optional:
                 path = self.artifact.folder / MODEL
                 raise VerificationError(f"{path} has no optional input `{facts.input}`, as the manifest says")
+            if facts.unit == "probabilities" and not 0 <= value <= 1:
+                raise SpecError(
+                    f"`{facts.node}` decides by probabilities: its threshold lies between 0 and 1, got {value:g}; "
+                    "thresholds that an evaluation lists are scores"
+                )
             feeds[facts.input] = np.full(optional[facts.input], value, np.float32)
         return feeds
 

@@ -141,9 +141,9 @@ class _Seen:
             self.partly += 0 if self.nodata != self.nodata else missing.partly
             self.without += int(np.count_nonzero(empty))
         self.non_finite += int(np.count_nonzero(part.broken & ~empty))
-        if self.scores:
-            lost = np.logical_or.reduce([np.isnan(part.outputs[name][0, ..., 0]) for name in self.scores])
-            self.unscored += int(np.count_nonzero(lost & ~(part.broken | empty)))
+        lost = [np.isnan(part.outputs[name][0, ..., 0]) for name in self.scores]
+        if any(found.any() for found in lost):
+            self.unscored += int(np.count_nonzero(np.logical_or.reduce(lost) & ~(part.broken | empty)))
         return Predicted(part.block, part.outputs, empty, part.broken)
 
 

@@ -49,7 +49,7 @@ def test_evaluate_prints_six_numbers(cuvisc: Cuvisc, tmp_path: Path) -> None:
         "f1",
         "iou",
     ]
-    assert lines[8].split() == ["at", "threshold", "recall", "fpr", "precision", "f1", "iou"]
+    assert lines[8].split() == ["at", "score", ">=", "recall", "fpr", "precision", "f1", "iou"]
     assert [line[:14].rstrip() for line in lines[9:14]] == [
         "decisions", "best F1", "FPR <= 0.1", "recall >= 0.9", "recall >= 0.99"
     ]  # fmt: skip

@@ -292,6 +292,20 @@ def test_one_bad_cube_is_reported_and_the_others_are_done(cuvisc: Cuvisc, small:
     assert found == (0, "in/b.npy -> out/b.npz\n1 predicted, 2 skipped, 0 failed\n", "")
 
 
+def test_what_a_killed_run_left_of_a_cube_is_made_whole(cuvisc: Cuvisc, small: SmallArtifact) -> None:
+    for name in ("a", "b"):
+        np.save(f"{name}.npy", cube_of())
+    again = ("predict", "artifact", "a.npy", "b.npy", "-o", "out", "--format", "envi")
+    assert cuvisc(*again).code == 0
+    whole = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    Path("out/b_rx.scores.img").unlink()
+    Path("out/b_rx.scores.hdr").write_text("half")
+    assert cuvisc(*again).code == 2
+    found = cuvisc(*again, "--skip-existing")
+    assert (found.code, found.out.splitlines()[-1]) == (0, "1 predicted, 1 skipped, 0 failed")
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == whole
+
+
 @pytest.mark.parametrize(
     ("args", "code", "fact"),
     [

@@ -80,8 +80,32 @@ def test_manifest(artifact: Path) -> None:
         {"name": "decider.decisions", "type": "bool[B,H,W,1]", "unit": "decisions"},
     ]
     assert manifest["thresholds"] == [
-        {"input": "decider.threshold", "output": "decider.decisions", "default": 0.5}
+        {"input": "decider.threshold", "output": "decider.decisions", "default": 0.5, "unit": "probabilities"}
     ]
+
+
+@pytest.mark.parametrize("decider", ["LogitDecider", "BinaryDecider, apply_sigmoid: true"])
+def test_a_threshold_of_probabilities_stays_one(tmp_path: Path, decider: str) -> None:
+    text = f"""
+    graph: {{outputs: [head.logits, decider.decisions]}}
+    nodes:
+      rx: {{type: RXGlobal}}
+      head: {{type: RXLogitHead}}
+      decider: {{type: {decider}}}
+    """
+    export(source(text=text), tmp_path / "artifact")
+    predictor = Predictor(tmp_path / "artifact")
+    (facts,) = predictor.manifest.thresholds
+    assert (facts.unit, facts.default) == ("probabilities", 0.5)
+    for value in (20.84, -3.0):
+        with pytest.raises(SpecError) as caught:
+            predictor.predict(CUBE, {"decider": value})
+        assert str(caught.value) == (
+            f"`decider` decides by probabilities: its threshold lies between 0 and 1, got {value:g}; "
+            "thresholds that an evaluation lists are scores"
+        )
+    found = predictor.predict(CUBE, {"decider": 0.25})
+    np.testing.assert_array_equal(found["decider.decisions"], found["head.logits"] >= np.log(1 / 3))
 
 
 def test_manifest_agrees_with_the_model(artifact: Path) -> None:
