@@ -41,8 +41,8 @@ _PRODUCT = (
 )
 _FILE = (
     "Reading and writing go on beside the kernel, on threads of their own, and need a second core that is free. The "
-    "system copies a file hardly faster than a fused kernel computes, and what was written is put together as .npz "
-    "only at the end. The slower the kernel, the less of this shows."
+    "system copies a file hardly faster than a fused kernel computes, both want the same memory, and what is done for "
+    "every block in Python holds up the others. The slower the kernel, the less of this shows."
 )
 _SIMPLE = (
     "The best simple version fits in float32, at twice the speed of float64, and takes neither the extrema nor the "

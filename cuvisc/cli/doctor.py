@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
     def doctor(
         device: Annotated[
             str | None,
-            typer.Option("--device", help="A device that has to work: cpu, cuda or tensorrt; else exit 5."),
+            typer.Option(
+                "--device", help="A device that has to work: cpu, cuda, tensorrt or auto; else exit 5."
+            ),
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     ) -> None:

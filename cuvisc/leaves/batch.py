@@ -30,7 +30,9 @@ def has_truth(batch: Batch) -> bool:
 def has_mask(batch: Batch) -> bool:
     """Whether the batch calls pixels anomalous: by a mask, or by labels of 0 and 1 alone; more of them are classes."""
     labels = batch.get("labels")
-    return batch.get("mask") is not None or (labels is not None and bool((torch.as_tensor(labels) <= 1).all()))
+    return batch.get("mask") is not None or (
+        labels is not None and bool((torch.as_tensor(labels) <= 1).all())
+    )
 
 
 def truth(batch: Batch, output: Tensor, reader: str) -> Tensor:

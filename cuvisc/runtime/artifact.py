@@ -88,9 +88,8 @@ class Artifact:
         if not path.is_file():
             found = "has no manifest.json" if folder.is_dir() else "does not exist"
             if folder.is_file():
-                raise DataError(
-                    f"{folder} is a file; name the folder that `cuvisc export` wrote: {folder.parent}"
-                )
+                hint = f": {folder.parent}" if (folder.parent / MANIFEST).is_file() else ""
+                raise DataError(f"{folder} is a file; name the folder that `cuvisc export` wrote{hint}")
             raise DataError(f"{folder} {found}; an artifact is the folder that `cuvisc export` writes")
         try:
             if path.stat().st_size > _LARGEST_MANIFEST:

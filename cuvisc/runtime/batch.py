@@ -53,6 +53,10 @@ def plan_jobs(
         if not found.single:
             raise SpecError(f"{output} is a file, for the outputs of one cube; name a folder for several")
         outputs = [(found.cubes[0], output)]
+    elif output.exists() and not output.is_dir():
+        raise SpecError(
+            f"{output} is a file; name a folder, or a file that ends in {', '.join(SUFFIX_OF.values())}"
+        )
     else:
         outputs = [(cube, name_in_folder(output, cube.path, _kind(cube), form)) for cube in found.cubes]
     refuse_doubles(outputs)

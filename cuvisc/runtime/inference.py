@@ -102,7 +102,7 @@ class Predictor:
 
     def predict(self, cube: NDArray[Any], thresholds: Mapping[str, float] | None = None) -> Prediction:
         """Every output of a cube [B,H,W,C], with shapes [B,H,W,K]; of [H,W,C] and [N,C] accordingly."""
-        source = CubeSource.of(cube)
+        source = CubeSource.of(np.asarray(cube))
         parts: dict[str, list[NDArray[Any]]] = {name: [] for name in self.output_names}
         for _, _, outputs in self.run(source, thresholds):
             for name, value in outputs.items():

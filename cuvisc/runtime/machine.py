@@ -20,6 +20,7 @@ from typing import Any
 
 import cuvisc
 from cuvisc.runtime.session import DEVICES, choose_device, open_session, run_session, usable_cores
+from cuvisc.schema.catalogue import load
 from cuvisc.schema.errors import CuviscError, DeviceError
 
 SETTINGS = (
@@ -149,6 +150,10 @@ def _problems(
     for name in dict.fromkeys(("cpu", device) if device not in (None, "auto") else ("cpu",)):
         if facts["devices"][name]:
             yield f"--device {name} does not work", facts["devices"][name]
+    known = load()
+    known.complete()
+    for problem in known.problems:
+        yield problem, "install another version of that package, or none"
     if facts["folder"]["problem"]:
         yield (
             f"{facts['folder']['path']} cannot be written: {facts['folder']['problem']}",

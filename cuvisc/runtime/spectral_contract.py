@@ -31,7 +31,7 @@ def match_bands(
                 "--resample interpolates to them"
             )
         raise DataError(
-            f"{source.name} has {bands} bands, its shape is {source.array_shape}; "
+            f"{source.name} has {bands} bands, its shape is {read_as(source)}; "
             f"`{manifest.name}` was trained on {manifest.channels}{_bands_elsewhere(source, manifest.channels)}"
         )
     if ignore or wanted is None:
@@ -43,6 +43,11 @@ def match_bands(
         )
     _compare(manifest, source, wanted, found)
     return source, ""
+
+
+def read_as(source: CubeSource) -> str:
+    """The shape of an array; of one with two axes, as what it is read."""
+    return f"{source.array_shape}{', read as spectra [N,C]' if len(source.array_shape) == 2 else ''}"
 
 
 def _bands_elsewhere(source: CubeSource, channels: int) -> str:

@@ -377,3 +377,36 @@ def test_predicting_loads_no_package_that_the_input_does_not_need(tmp_path: Path
         check=False,
     )
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_file_is_no_folder_for_outputs(cuvisc: Cuvisc, small: SmallArtifact) -> None:
+    np.save("a.npy", cube_of())
+    Path("plain").touch()
+    assert cuvisc("predict", "artifact", "a.npy", "-o", "plain") == (
+        2,
+        "",
+        "error: plain is a file; name a folder, or a file that ends in .npz, .tif, .hdr\n",
+    )
+
+
+def test_a_file_is_no_artifact_and_its_folder_only_where_it_is_one(
+    cuvisc: Cuvisc, small: SmallArtifact
+) -> None:
+    np.save("a.npy", cube_of())
+    Path("other").mkdir()
+    Path("other/rx.yaml").touch()
+    for name, hint in (("other/rx.yaml", ""), ("artifact/model.onnx", ": artifact")):
+        assert cuvisc("predict", name, "a.npy", "-o", "x.npz") == (
+            3,
+            "",
+            f"error: {name} is a file; name the folder that `cuvisc export` wrote{hint}\n",
+        )
+
+
+def test_two_axes_are_spectra(cuvisc: Cuvisc, small: SmallArtifact) -> None:
+    np.save("a.npy", np.zeros((4, 9)))
+    assert cuvisc("predict", "artifact", "a.npy", "-o", "x.npz") == (
+        3,
+        "",
+        "error: a.npy has 9 bands, its shape is (4, 9), read as spectra [N,C]; `small` was trained on 5\n",
+    )

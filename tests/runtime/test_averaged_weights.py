@@ -151,8 +151,8 @@ def test_a_training_that_ends_before_averaging_says_so(
         done = run(tmp_path, config(5, {**AVERAGE, "swa_epoch_start": 9}, more=[weights]))
     assert [record.getMessage() for record in caplog.records] == [
         (
-            "StochasticWeightAveraging: the training ended before epoch 9, where averaging begins; the weights are those "
-            "of the last epoch"
+            "StochasticWeightAveraging: the training ended before epoch 9, where averaging begins; the weights are "
+            "those of the last epoch"
         )
     ]
     assert done.facts["kept"] == "last"
