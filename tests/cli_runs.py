@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,10 @@ class Run(NamedTuple):
     code: int
     out: str
     err: str
+
+
+#: What the fixture `cuvisc` gives: runs `cuvisc ARGS` in the test's own folder.
+Cuvisc = Callable[..., Run]
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: object) -> Run:

@@ -55,7 +55,8 @@ class Manifest:
     """What `manifest.json` says; `raw` is all of it.
 
     `pixelwise` is true when every output pixel depends on its own spectrum alone, so that an image may be cut into
-    strips; when the manifest does not say so, images are run whole.
+    strips; when the manifest does not say so, images are run whole. `bands_read` are the numbers of the bands that the
+    model computes anything of, None where that is all of them, or is not said.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Manifest:
     input_dtype: str
     channels: int | None
     wavelengths: tuple[float, ...] | None
+    bands_read: tuple[int, ...] | None
     trained_range: tuple[float, float] | None
     outputs: tuple[OutputFacts, ...]
     thresholds: tuple[ThresholdFacts, ...]
@@ -134,6 +136,13 @@ def _extremes(value: Any) -> tuple[float, float] | None:
     return (float(value[0]), float(value[1])) if two and all(type(v) in (int, float) for v in value) else None
 
 
+def _bands(value: Any, channels: Any) -> tuple[int, ...] | None:
+    """Numbers of bands; None where the manifest does not list some of those that a cube has."""
+    if not isinstance(value, list) or type(channels) is not int:
+        return None
+    return tuple(value) if all(type(band) is int and 0 <= band < channels for band in value) else None
+
+
 def parse_manifest(data: Any, path: Path) -> Manifest:
     """The manifest of a JSON value; raises :class:`VerificationError` naming the file and the key."""
 
@@ -176,6 +185,7 @@ def parse_manifest(data: Any, path: Path) -> Manifest:
         input_dtype=want(source, "dtype", str, "input."),
         channels=None if channels is None else want(source, "channels", int, "input."),
         wavelengths=None if wavelengths is None else tuple(want(source, "wavelengths", list, "input.")),
+        bands_read=_bands(source.get("bands"), channels),
         trained_range=_extremes(source.get("range")),
         outputs=outputs,
         thresholds=tuple(

@@ -24,6 +24,7 @@ from cuvisc.compiler.graph import TypedGraph
 from cuvisc.compiler.ir import Program
 from cuvisc.compiler.lowering import Lowered, lower
 from cuvisc.compiler.module import CompiledGraph
+from cuvisc.compiler.reads import bands_read
 from cuvisc.language.ops.elementwise import SIGMOID
 from cuvisc.language.statistics import BandMoments
 from cuvisc.runtime import parity
@@ -139,6 +140,7 @@ def _manifest(source: Source, lowered: Lowered) -> dict[str, Any]:
             "dtype_offset": None,
             "channels": source.module.channels,
             "wavelengths": None if source.wavelengths is None else list(source.wavelengths),
+            "bands": bands_read(program),
             "range": None if source.extremes is None else list(source.extremes),
         },
         "outputs": [

@@ -92,7 +92,7 @@ def predict_file(
             OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source))
         )
         nodata = stored_nodata(source.facts.nodata, source.dtype)
-        seen = _Seen(nodata, ValueRange(nodata), _scores(predictor))
+        seen = _Seen(nodata, predictor.manifest.bands_read, ValueRange(nodata), _scores(predictor))
         with (
             closing(predictor.parts(source, thresholds, ahead=True)) as parts,
             WriteBehind(writer.put_all, predictor.group(source)) as behind,
@@ -125,6 +125,7 @@ class _Seen:
     """The range of all values, and how many pixels are without data, not finite or without a score, block by block."""
 
     nodata: Any
+    bands_read: tuple[int, ...] | None
     values: ValueRange
     scores: tuple[str, ...]
     non_finite: int = 0
@@ -135,7 +136,7 @@ class _Seen:
     def without_spectra(self, part: Part) -> Predicted:
         """What is written of a block: its spectra are not held until then, and the next are read in their place."""
         self.values.update(part.spectra)
-        missing = find_missing(part.spectra, self.nodata)
+        missing = find_missing(part.spectra, self.nodata, self.bands_read)
         empty = np.zeros_like(part.broken) if missing is None else missing.whole
         if missing is not None:
             self.partly += 0 if self.nodata != self.nodata else missing.partly

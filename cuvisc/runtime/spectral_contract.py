@@ -83,7 +83,8 @@ def _resample(manifest: Manifest, source: CubeSource) -> CubeSource:
     low, high = min(found), max(found)
     outside = [
         center
-        for center, tolerance in zip(wanted, tolerances(wanted), strict=True)
+        for band, (center, tolerance) in enumerate(zip(wanted, tolerances(wanted), strict=True))
+        if manifest.bands_read is None or band in manifest.bands_read
         if not low - tolerance <= center <= high + tolerance
     ]
     if outside:

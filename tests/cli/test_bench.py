@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-import cli_runs
 import numpy as np
 import pytest
+from cli_runs import Cuvisc
 from small_artifacts import write_artifact
 
-Cuvisc = Callable[..., cli_runs.Run]
 SHOWN = r"""random numbers: 512x512x5 uint16, median of 2 rounds
 one thread reads \S+ GB/s of memory
 CPUExecutionProvider: \S+ Mpixel/s ±\d+%, \S+ ms for 65536 pixels, \S+ GB/s, \d+% of reading
@@ -21,11 +19,10 @@ peak memory \d+ MB
 
 
 @pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
+def cuvisc(cuvisc: Cuvisc, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
     monkeypatch.setattr("cuvisc.runtime.throughput._BYTES", 2**22)
     write_artifact(tmp_path / "artifact")
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
+    return cuvisc
 
 
 def test_without_a_cube_random_numbers_are_run(cuvisc: Cuvisc) -> None:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import cli_runs
 import numpy as np
 import pytest
+from cli_runs import Cuvisc
 from memory_data import ANOMALY
 from scene_folders import write_png, write_scenes
 
-Cuvisc = Callable[..., cli_runs.Run]
-
 
 @pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
+def cuvisc(cuvisc: Cuvisc) -> Cuvisc:
     data = "type: CubeFolder, data_dir: data, val: s1.hdr, batch_size: 2, num_workers: 1"
     Path("a.yaml").write_text(f"{ANOMALY}datamodule: {{{data}}}\n", encoding="utf-8")
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
+    return cuvisc
 
 
 def test_the_table_and_what_is_odd(cuvisc: Cuvisc) -> None:

@@ -5,23 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
-import cli_runs
 import numpy as np
 import pytest
+from cli_runs import Cuvisc
 from sklearn.metrics import confusion_matrix, roc_auc_score
 from small_artifacts import SmallArtifact, write_artifact
-
-Cuvisc = Callable[..., cli_runs.Run]
-
-
-@pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
 
 
 def write_scene(mask: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import cli_runs
 import pytest
+from cli_runs import Cuvisc
 
 from cuvisc.schema.catalogue import SCHEMA_PATH, load
 
-Cuvisc = Callable[..., cli_runs.Run]
 GOOD = "nodes:\n  norm: {type: MinMaxNormalizer}\n  rx: {type: RXGlobal}\n"
 BAD = "nodes:\n  rx: {type: RXGlobal, epss: 1}\nloss_leafs: {}\n"
 BAD_ANSWER = """\
@@ -26,11 +24,10 @@ bad.yaml:3:1: error[E101]: `loss_leafs`: unknown section
 
 
 @pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
+def cuvisc(cuvisc: Cuvisc) -> Cuvisc:
     Path("good.yaml").write_text(GOOD)
     Path("bad.yaml").write_text(BAD)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
+    return cuvisc
 
 
 def test_a_good_spec(cuvisc: Cuvisc) -> None:

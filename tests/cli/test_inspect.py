@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cli_runs
 import numpy as np
 import pytest
+from cli_runs import Cuvisc
 from format_files import centers_of, cube_of, write_envi, write_h5, write_tiff
 
 from cuvisc.cli.inspect import sparkline
 from cuvisc.runtime.data.facts import CubeFacts
 from cuvisc.runtime.data.source import read_array
 from cuvisc.runtime.inspection import choose_bands
-
-Cuvisc = Callable[..., cli_runs.Run]
-
-
-@pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
 
 
 def test_facts_and_statistics_for_people(cuvisc: Cuvisc) -> None:

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cli_runs
 import numpy as np
 import onnxruntime
 import pytest
-from small_artifacts import THRESHOLD, SmallArtifact, write_artifact
-
-Cuvisc = Callable[..., cli_runs.Run]
-
-
-@pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> SmallArtifact:
-    return write_artifact(tmp_path / "artifact")
+from cli_runs import Cuvisc
+from small_artifacts import THRESHOLD, SmallArtifact
 
 
 def write_scene(dtype: str = "u2", **changes: Any) -> np.ndarray[Any, Any]:

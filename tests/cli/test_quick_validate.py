@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import cli_runs
 import pytest
+from cli_runs import Cuvisc
 from typer.testing import CliRunner
 
 from cuvisc.cli.app import build_app
 from cuvisc.cli.checking import Format, plain_arguments
 
-Cuvisc = Callable[..., cli_runs.Run]
 GOOD = "nodes:\n  rx: {type: RXGlobal}\n"
 BAD = "nodes:\n  rx: {type: RXGlobal, epss: 1}\n"
 
 
 @pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
+def cuvisc(cuvisc: Cuvisc) -> Cuvisc:
     Path("good.yaml").write_text(GOOD)
     Path("bad.yaml").write_text(BAD)
     Path("a folder").mkdir()
     Path("a folder/ü.yaml").write_text(BAD)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
+    return cuvisc
 
 
 @pytest.mark.parametrize(

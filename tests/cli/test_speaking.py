@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
-import cli_runs
 import numpy as np
 import pytest
+from cli_runs import Cuvisc, Run
 from fitted_graphs import typed
 from memory_data import ANOMALY, FROZEN, MemoryScene
 from small_artifacts import write_artifact
 
 from cuvisc import TrainingConfig
 from cuvisc.runtime.training import train
-
-Cuvisc = Callable[..., cli_runs.Run]
-
-
-@pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
 
 
 @pytest.fixture
@@ -32,7 +23,7 @@ def scene(cuvisc: Cuvisc, tmp_path: Path) -> str:
     return "scene.npz"
 
 
-def spoken(found: cli_runs.Run) -> list[str]:
+def spoken(found: Run) -> list[str]:
     """The lines on stderr, times and versions left out."""
     return [re.sub(r"\d+\.\d+(\.\d+)?", "N", line) for line in found.err.splitlines()]
 

@@ -9,19 +9,17 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cli_runs
 import numpy as np
 import pytest
+from cli_runs import Cuvisc
 from meeting import Meeting
 from memory_data import ANOMALY, scene
 
 from cuvisc.runtime.hydra_jobs import configure, drive, settings_for
 
-Cuvisc = Callable[..., cli_runs.Run]
 NO_EPOCH = "training.trainer.max_epochs=0"
 NO_SETTING = (
     "is no setting of a sweep: those begin with hydra.launcher. or hydra.sweeper., "
@@ -35,13 +33,12 @@ needs_joblib = pytest.mark.skipif(
 
 
 @pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
+def cuvisc(cuvisc: Cuvisc) -> Cuvisc:
     cubes, masks = scene(images=1)
     np.savez("scene.npz", cube=cubes[0], mask=masks[0])
     rest = "datamodule: {type: CubeFiles, train: scene.npz}\ntraining: {trainer: {max_epochs: 2}}\n"
     Path("small.yaml").write_text(textwrap.dedent(ANOMALY) + rest)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
+    return cuvisc
 
 
 def read(path: str | Path) -> Any:

@@ -6,13 +6,13 @@ import importlib.util
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cli_runs
 import numpy as np
 import pytest
+from cli_runs import Cuvisc
 from memory_data import ANOMALY, scene
 
 from cuvisc import Graph, TrainingConfig
@@ -56,20 +56,18 @@ training:
     gradient_clip_val: "${oc.env:CV_UNITS}"
 """
 )
-Cuvisc = Callable[..., cli_runs.Run]
 
 
 @pytest.fixture
-def cuvisc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cuvisc:
+def cuvisc(cuvisc: Cuvisc, monkeypatch: pytest.MonkeyPatch) -> Cuvisc:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.chdir(tmp_path)
     cubes, masks = scene(images=1)
     Path(SECRETS["CV_DATA"]).mkdir()
     np.savez(f"{SECRETS['CV_DATA']}/scene.npz", cube=cubes[0], mask=masks[0])
     Path("spec.yaml").write_text(TEXT)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
+    return cuvisc
 
 
 def leaks(folder: Path) -> Iterator[str]:

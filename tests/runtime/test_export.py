@@ -73,6 +73,7 @@ def test_manifest(artifact: Path) -> None:
         "dtype": "uint16",
         "channels": 9,
         "wavelengths": list(WAVELENGTHS),
+        "bands": None,
         "range": None,
     }
     assert manifest["outputs"] == [

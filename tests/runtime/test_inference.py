@@ -29,11 +29,6 @@ NUMERIC = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u
 TOLERANCE = {"rtol": 2e-5, "atol": 1e-6}
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> SmallArtifact:
-    return write_artifact(tmp_path / "artifact")
-
-
 def cube_of(shape: tuple[int, ...], dtype: str = "u2", seed: int = 0) -> Any:
     return np.random.default_rng(seed).integers(0, 120, shape).astype(dtype)
 

@@ -6,13 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cli_runs
 import numpy as np
 import pytest
+from cli_runs import Cuvisc, Run
 from format_files import centers_of, cube_of, write_envi, write_tiff
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,14 +22,6 @@ from cuvisc.runtime.data.band_axis import deviating, tolerances
 from cuvisc.runtime.data.facts import CubeFacts
 from cuvisc.runtime.data.resampling import Resampled
 from cuvisc.runtime.data.source import CubeSource
-
-Cuvisc = Callable[..., cli_runs.Run]
-
-
-@pytest.fixture
-def cuvisc(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cuvisc:
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: cli_runs.run(capsys, monkeypatch, *args)
 
 
 @pytest.fixture
@@ -45,7 +36,7 @@ def scene(name: str, cube: np.ndarray[Any, Any], centers: list[float] | None) ->
     write_envi(Path(name), cube, **fields)
 
 
-def refused(found: cli_runs.Run) -> str:
+def refused(found: Run) -> str:
     assert (found.code, found.out) == (3, "")
     assert not Path("x.npz").exists()
     return found.err

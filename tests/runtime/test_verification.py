@@ -11,16 +11,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from small_artifacts import SmallArtifact, write_artifact
+from small_artifacts import SmallArtifact
 
 from cuvisc.runtime.artifact import Artifact
 from cuvisc.runtime.verification import verify_artifact
 from cuvisc.schema.errors import CuviscError, DataError, VerificationError
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> SmallArtifact:
-    return write_artifact(tmp_path / "artifact")
 
 
 def refusal(small: SmallArtifact, kind: type[CuviscError] = VerificationError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ Bools = NDArray[np.bool_]
 
 
 class Missing(NamedTuple):
-    """`whole` [rows,columns]: no band has data; `partly`: number of pixels where some bands have none."""
+    """`whole` [rows,columns]: no band has data; `partly`: number of other pixels where some that are read have none."""
 
     whole: Bools
     partly: int
@@ -35,8 +36,11 @@ def values_without_data(spectra: NDArray[Any], nodata: Any) -> Bools:
     return found
 
 
-def find_missing(spectra: NDArray[Any], nodata: Any) -> Missing | None:
-    """The pixels of a block [rows,columns,C] without data; None where the file has no number for it."""
+def find_missing(spectra: NDArray[Any], nodata: Any, read: Sequence[int] | None = None) -> Missing | None:
+    """The pixels of a block [rows,columns,C] without data; None where the file has no number for it.
+
+    `read` are the bands that anything is made of, None all.
+    """
     if nodata is None:
         return None
     found = values_without_data(spectra, nodata)
@@ -46,4 +50,5 @@ def find_missing(spectra: NDArray[Any], nodata: Any) -> Missing | None:
     # Mostly all or nothing of a pixel is missing, and to count values is much faster than to look at every pixel.
     if np.count_nonzero(found) == np.count_nonzero(whole) * spectra.shape[-1]:
         return Missing(whole, 0)
-    return Missing(whole, int(np.count_nonzero(found[~whole].any(axis=-1))))
+    partly = found[~whole] if read is None else found[~whole][:, list(read)]
+    return Missing(whole, int(np.count_nonzero(partly.any(axis=-1))))
