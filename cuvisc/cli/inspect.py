@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
         file: Annotated[
             str,
             typer.Argument(
-                help="Cube: ENVI, GeoTIFF, HDF5, NetCDF 4, Zarr, MAT, .cu3s, .npy, .npz; FILE::NAME names an array in it.",
+                help="Cube: ENVI, GeoTIFF, HDF5, NetCDF 4, Zarr, MAT, .cu3s, .npy, .npz; "
+                "FILE::NAME names an array in it.",
                 metavar="FILE",
             ),
         ],

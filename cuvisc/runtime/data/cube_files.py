@@ -22,7 +22,7 @@ from cuvisc.schema.errors import DataError
 
 
 class CubeFiles(GraphDataModule):
-    """Cubes from listed files, one image [H,W,C] a file: ENVI, GeoTIFF, HDF5, NetCDF 4, MAT, `.npy`, `.npz`.
+    """Cubes from listed files, one image [H,W,C] a file: ENVI, GeoTIFF, HDF5, NetCDF 4, Zarr, MAT, `.cu3s`, NumPy.
 
     `FILE.h5::/path` names an array in a file. Ground truth [H,W] is an array `mask` or `labels` in the cube's file, or
     a file beside it: `scene_mask.png` (or `.npy`, `.tif`, `.hdr`, …), `scene_labels.tif`. Cubes keep their dtype,
