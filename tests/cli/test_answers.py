@@ -129,6 +129,7 @@ def test_an_interrupt_from_the_keyboard_is_exit_code_130(tmp_path: Path) -> None
     program = (
         "import os, signal, sys, cuvisc.cli.app as a, cuvisc.cli.specs as s\n"
         "import cuvisc.schema.front_end as f\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "f.read_spec = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv = ['cuvisc', 'validate', 'x.yaml']\n"
         "a.main()"
