@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from cuvisc.compiler.ir import Program, verify
 from cuvisc.compiler.module import CompiledGraph
@@ -29,11 +32,16 @@ class Lowered:
     certificates: tuple[Certificate, ...]
 
 
-def lower(module: CompiledGraph, profile: BandMoments | None = None) -> Lowered:
-    """Strip, trace, fold, fuse; the program is verified after every pass."""
+def lower(
+    module: CompiledGraph, profile: BandMoments | None = None, sample: NDArray[Any] | None = None
+) -> Lowered:
+    """Strip, trace, fold, fuse; the program is verified after every pass.
+
+    ``profile`` and ``sample`` are the moments and some pixels [N,C] of the training cubes, which certificates rest on.
+    """
     plain = trace(module, strip_leaves(module.graph))
     program = plain
     for rewrite in PASSES:
         program = verify(rewrite(program))
-    fused, certificates = certify_affine(program, profile)
+    fused, certificates = certify_affine(program, profile, sample)
     return Lowered(plain, verify(fused), certificates)

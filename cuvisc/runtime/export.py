@@ -64,7 +64,7 @@ def export(source: Source, folder: Path, *, force: bool = False) -> dict[str, An
     Raises :class:`VerificationError` when a target does not compute what the reference computes; then nothing is kept.
     """
     with timed("Lowered"):
-        lowered = lower(source.module, source.profile)
+        lowered = lower(source.module, source.profile, source.sample)
     log.debug(
         "  %d operations as the nodes spell them, %d after passes: %s",
         len(lowered.plain.operations),

@@ -170,3 +170,26 @@ def test_the_certificate_is_about_the_median_error(offset: float, form: str) -> 
 def test_without_a_profile_nothing_changes() -> None:
     program = record(lambda x: ops.affine(x, np.ones((3, 2)), center=1e4), 3)
     assert certify_affine(program, None) == (program, ())
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "sel: {type: SoftChannelSelector, n_select: 6}",
+        "std: {type: StandardNormalizer}, pca: {type: TrainablePCA, n_components: 5}",
+    ],
+)
+def test_marking_pixels_without_data_keeps_a_large_offset_exact(between: str) -> None:
+    """Moments do not follow through the mark; measured on some of the pixels, they centre the map behind it."""
+    cube = (spectra(4, 40, 50, 12, seed="offset") + 1e4).astype(np.float32)
+    cube[0, :8] = -999
+    text = f"nodes: {{nd: {{type: NoDataMask, nodata: -999}}, {between}, rx: {{type: RXGlobal}}}}"
+    module = fitted(text, cube)
+    sample = cube.reshape(-1, 12)[::8]
+    lowered = lower(module, moments(cube), sample)
+    reference = ProgramModule(lowered.plain, torch.float64)(torch.from_numpy(cube.astype(np.float64)))
+    expected = reference["rx.scores"].detach().numpy()
+    found = run_onnx(generate_onnx(lowered.fused, "float32", {}).data, cube)["rx.scores"]
+    assert [certificate.form for certificate in lowered.certificates] == ["centered"]
+    assert np.isnan(found[0, :8]).all()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.nanmean(expected))

@@ -16,13 +16,18 @@ a relative error of squared outputs; it bounds the median over pixels, not the w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
+from cuvisc.compiler.backends.torch_program import ProgramModule
 from cuvisc.compiler.ir import Operation, Program
 from cuvisc.language.affine import AffineMap, Array
-from cuvisc.language.statistics import BandMoments
+from cuvisc.language.statistics import BandMoments, finite_pixels
 
 UNIT_ROUNDOFF = 2.0**-24
 LIMIT = 1e-5
@@ -45,28 +50,58 @@ class Certificate:
         return asdict(self)
 
 
-def certify_affine(program: Program, profile: BandMoments | None) -> tuple[Program, tuple[Certificate, ...]]:
+def certify_affine(
+    program: Program, profile: BandMoments | None, sample: NDArray[Any] | None = None
+) -> tuple[Program, tuple[Certificate, ...]]:
     """Write every band-mixing map whose input's moments are known in the cheapest form whose bound holds.
 
-    ``profile`` are the moments of the training cubes; without them nothing changes.
+    ``profile`` are the moments of the training cubes; without them nothing changes. They follow exactly through
+    selections and affine maps; what else stands between, such as the marking of pixels without data, is measured on
+    ``sample``, pixels [N,C] of the training cubes.
     """
     if profile is None:
         return program, ()
+    mixing = [op for op in program.operations if op.affine is not None and not op.affine.elementwise]
+    known = _follow(program, {program.input.name: profile})
+    if sample is not None and any(op.inputs[0] not in known for op in mixing):
+        unknown = {op.inputs[0] for op in mixing if op.inputs[0] not in known}
+        known |= _measure(program, sample, unknown)
+    chosen: dict[str, Operation] = {}
     certificates: list[Certificate] = []
-    operations: list[Operation] = []
-    known = {program.input.name: profile}
-    for operation in program.operations:
-        affine = operation.affine
+    for operation in mixing:
         moments = known.get(operation.inputs[0])
+        if moments is not None and operation.affine is not None:
+            chosen[operation.name], certificate = _choose(operation, operation.affine, moments)
+            certificates.append(certificate)
+    return program.with_operations([chosen.get(op.name, op) for op in program.operations]), tuple(
+        certificates
+    )
+
+
+def _follow(program: Program, known: Mapping[str, BandMoments]) -> dict[str, BandMoments]:
+    """The moments of every value that selections and affine maps make of those that are known; exact."""
+    found = dict(known)
+    for operation in program.operations:
+        moments = found.get(operation.inputs[0]) if operation.inputs else None
         if moments is not None and operation.op.name == "gather_bands":
-            known[operation.output.name] = _selected(moments, list(operation.attributes["indices"]))
-        if moments is not None and affine is not None:
-            known[operation.output.name] = moments.through(affine)
-            if not affine.elementwise:
-                operation, certificate = _choose(operation, affine, moments)
-                certificates.append(certificate)
-        operations.append(operation)
-    return program.with_operations(operations), tuple(certificates)
+            found[operation.output.name] = _selected(moments, list(operation.attributes["indices"]))
+        if moments is not None and operation.affine is not None:
+            found[operation.output.name] = moments.through(operation.affine)
+    return found
+
+
+def _measure(program: Program, sample: NDArray[Any], names: set[str]) -> dict[str, BandMoments]:
+    """The moments of values as the program makes them of an image of the sample, in float64."""
+    measuring = ProgramModule(replace(program, outputs={name: name for name in names}), torch.float64).eval()
+    with torch.no_grad():
+        values = measuring(torch.from_numpy(sample.astype(np.float64))[None, :, None, :])
+    found = {}
+    for name, value in values.items():
+        pixels, _ = finite_pixels(value.numpy().reshape(-1, value.shape[-1]))
+        if len(pixels):
+            mean = pixels.mean(axis=0)
+            found[name] = BandMoments(len(pixels), mean, (pixels - mean).T @ (pixels - mean))
+    return found
 
 
 def _selected(moments: BandMoments, indices: list[int]) -> BandMoments:
