@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from cuvisc.compiler.passes.fuse_affine import fuse_affine
 from cuvisc.compiler.passes.hoist_selection import hoist_selection
 from cuvisc.compiler.passes.rotate_norms import rotate_norms
 from cuvisc.compiler.passes.strip_leaves import strip_leaves
+from cuvisc.compiler.sampling import moments_on
 from cuvisc.compiler.tracing import trace
 from cuvisc.language.statistics import BandMoments
 
@@ -43,5 +45,6 @@ def lower(
     program = plain
     for rewrite in PASSES:
         program = verify(rewrite(program))
-    fused, certificates = certify_affine(program, profile, sample)
+    measure = None if sample is None else partial(moments_on, sample)
+    fused, certificates = certify_affine(program, profile, measure)
     return Lowered(plain, verify(fused), certificates)

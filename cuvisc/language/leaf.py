@@ -176,9 +176,13 @@ class VisualizationNode(LeafNode):
 
 
 class MonitoringNode(Declared):
-    """A place that losses, metrics and figures are reported to. A monitor may fail; the run goes on."""
+    """A place that losses, metrics and figures are reported to. A monitor may fail; the run goes on.
+
+    ``epoch`` is that of what is being reported, None outside of epochs.
+    """
 
     kind: ClassVar[str] = "monitor"
+    epoch: int | None = None
 
     def setup(self, run_info: dict[str, Any]) -> None:
         """Start: ``run_info`` holds name, id, folder, spec (plain data), training (every option), graph (typed).
@@ -187,15 +191,13 @@ class MonitoringNode(Declared):
         the same as before.
         """
 
-    def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
+    def log_metrics(self, metrics: dict[str, float], step: int, stage: str) -> None:
         """Report named values."""
 
     def log_artifact(self, artifact: Figures, name: str, step: int, stage: str) -> None:
         """Report a figure and its data."""
 
-    def log_tensors(
-        self, tensors: dict[str, Tensor], step: int, stage: str, epoch: int | None = None
-    ) -> None:
+    def log_tensors(self, tensors: dict[str, Tensor], step: int, stage: str) -> None:
         """Report how values are distributed: weights/<node>.<state>, gradients/<node>.<state>, once an epoch."""
 
     def close(self) -> None:

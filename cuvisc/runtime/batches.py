@@ -17,9 +17,9 @@ from cuvisc.runtime.data.datamodule import EpochOrder
 
 
 def pixels_of(cube: Tensor) -> NDArray[Any]:
-    """Spectra [N,C] as NumPy, without a copy where memory allows, in the cube's own dtype."""
+    """Spectra [N,C] as NumPy, in the cube's own dtype, half precision as float32; no copy where memory allows."""
     flat = cube.detach().reshape(-1, cube.shape[-1]).cpu()
-    return np.asarray((flat.float() if flat.dtype == torch.bfloat16 else flat).numpy())
+    return np.asarray((flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat).numpy())
 
 
 def phase_one_batches(

@@ -41,7 +41,7 @@ class Reporters:
             first = name.partition("/")[0]
             stages.setdefault(first if first in _STAGES else "train", {})[name] = float(value)
         for stage, named in stages.items():
-            self._tell(_metrics_call(named, step, stage, epoch))
+            self._tell(_metrics_call(named, step, stage), epoch)
 
     def log_figure(self, name: str, draw: Callable[[], dict[str, Any]], step: int, stage: str) -> None:
         """Draw a figure and report it; one that cannot be drawn is a warning."""
@@ -65,15 +65,16 @@ class Reporters:
 
     def log_tensors(self, tensors: dict[str, Tensor], step: int, epoch: int) -> None:
         """Report how weights and gradients are distributed."""
-        self._tell(lambda monitor: monitor.log_tensors(tensors, step, "train", epoch))
+        self._tell(lambda monitor: monitor.log_tensors(tensors, step, "train"), epoch)
 
     def close(self) -> None:
         """Finish every monitor."""
         self._tell(lambda monitor: monitor.close())
         self._active = []
 
-    def _tell(self, what: Callable[[MonitoringNode], None]) -> None:
+    def _tell(self, what: Callable[[MonitoringNode], None], epoch: int | None = None) -> None:
         for monitor in tuple(self._active):
+            monitor.epoch = epoch
             try:
                 what(monitor)
             except Exception as error:
@@ -81,10 +82,8 @@ class Reporters:
                 log.warning("%s reports no more: %s; the run goes on", type(monitor).__name__, _fact(error))
 
 
-def _metrics_call(
-    named: dict[str, float], step: int, stage: str, epoch: int | None
-) -> Callable[[MonitoringNode], None]:
-    return lambda monitor: monitor.log_metrics(named, step, stage, epoch)
+def _metrics_call(named: dict[str, float], step: int, stage: str) -> Callable[[MonitoringNode], None]:
+    return lambda monitor: monitor.log_metrics(named, step, stage)
 
 
 def _fact(error: Exception) -> str:

@@ -36,6 +36,7 @@ from cuvisc.runtime.lanes import read_ahead
 from cuvisc.runtime.missing import blank
 from cuvisc.runtime.progress import follow, log
 from cuvisc.runtime.ranks import gather, rank_and_world
+from cuvisc.runtime.rounding import warn_of_rounding
 from cuvisc.runtime.sample import PixelSample
 from cuvisc.schema.document import Span
 from cuvisc.schema.errors import DataError
@@ -146,6 +147,7 @@ class _Phase:
                 excluded,
                 excluded + moments.count,
             )
+        warn_of_rounding(reading.dtype, moments)
         return InputProfile(reading.dtype, extrema, moments, reading.sampled(), excluded)
 
     def _warn_of_losses(self, reading: _Reading, most: int) -> int:
@@ -194,7 +196,6 @@ class _Reading:
             self.module.bind(cube.shape[-1])
         except ShapeError as error:
             raise DataError(str(error)) from error
-        self.dtype = self.dtype or str(cube.dtype).removeprefix("torch.")
         return cube
 
     @torch.no_grad()
@@ -205,6 +206,7 @@ class _Reading:
             found = {**self.module.evaluate(blank(cube), self._evaluated), INPUT: cube}
         step = self._stride
         values = {ref: pixels_of(found[ref][:, ::step, ::step]) for ref in (INPUT, *self._evaluated)}
+        self.dtype = self.dtype or values[INPUT].dtype.name
         step = block_pixels(max(pixels.shape[1] for pixels in values.values()))
         for start in range(0, max(len(pixels) for pixels in values.values()), step):
             self._take_block({ref: pixels[start : start + step] for ref, pixels in values.items()})

@@ -126,7 +126,7 @@ def test_a_second_run_does_not_write_into_the_first(tmp_path: Path) -> None:
     for name in ("first", "second"):
         monitor = TensorBoardMonitor(log_dir=str(tmp_path / "board"))
         monitor.setup({"folder": str(tmp_path / name)})
-        monitor.log_metrics({"train/loss/total": len(name)}, 1, "train", 0)
+        monitor.log_metrics({"train/loss/total": len(name)}, 1, "train")
         monitor.close()
     assert read(tmp_path / "board").Scalars("train/loss/total")[0].value == len("first")
     assert read(tmp_path / "board" / "second").Scalars("train/loss/total")[0].value == len("second")
@@ -144,7 +144,7 @@ def test_a_resumed_run_goes_on_in_its_own_event_files(log_dir: str | None, tmp_p
     for info, steps in ((first, [3, 7, 11, 12]), ({**first, "resumed": 2, "step": 8}, [11, 15])):
         monitor.setup(info)
         for step in steps:
-            monitor.log_metrics({"train/loss/total": float(step)}, step, "train", step // 4)
+            monitor.log_metrics({"train/loss/total": float(step)}, step, "train")
         monitor.close()
     events = read(tmp_path / "run/tensorboard" if board is None else tmp_path / "board/run")
     assert [event.step for event in events.Scalars("train/loss/total")] == [3, 7, 11, 15]
@@ -172,7 +172,7 @@ def test_without_the_package_there_is_one_warning_and_the_run_goes_on(
     monitor = TensorBoardMonitor()
     with caplog.at_level(logging.WARNING):
         monitor.setup({"folder": str(tmp_path)})
-        monitor.log_metrics({"train/loss/total": 1.0}, 0, "train", 0)
+        monitor.log_metrics({"train/loss/total": 1.0}, 0, "train")
         monitor.log_artifact({"figure": red_figure()}, "sheet", 0, "val")
         monitor.log_tensors({"a": torch.ones(2)}, 0, "train")
         monitor.close()

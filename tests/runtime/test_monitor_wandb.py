@@ -36,7 +36,7 @@ from cuvisc.runtime.monitors.wandb import WandBMonitor
 logging.basicConfig(format="%(levelname)s %(message)s")
 monitor = WandBMonitor(project="p")
 monitor.setup({"folder": sys.argv[1], "name": "small", "spec": {"training": {"seed": 1}}})
-monitor.log_metrics({"train/loss/total": 1.5}, 3, "train", 0)
+monitor.log_metrics({"train/loss/total": 1.5}, 3, "train")
 monitor.close()
 """
 
@@ -201,9 +201,9 @@ def test_without_the_package_there_is_one_warning_and_the_run_goes_on(
 
 def _report(monitor: WandBMonitor, folder: Path) -> None:
     monitor.setup({"folder": str(folder), "name": "small"})
-    monitor.log_metrics({"train/loss/total": 1.0}, 0, "train", 0)
+    monitor.log_metrics({"train/loss/total": 1.0}, 0, "train")
     monitor.log_artifact({"figure": red_figure()}, "sheet", 0, "val")
-    monitor.log_tensors({"weights/a": torch.ones(2)}, 0, "train", 0)
+    monitor.log_tensors({"weights/a": torch.ones(2)}, 0, "train")
     monitor.close()
 
 

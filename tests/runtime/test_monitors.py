@@ -33,8 +33,8 @@ class Listening(MonitoringNode):
     def setup(self, run_info: dict[str, Any]) -> None:
         self.heard.append(("setup", run_info["name"], run_info["folder"], run_info["spec"]["graph"]["name"]))
 
-    def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
-        self.heard.append((stage, step, epoch, sorted(metrics)))
+    def log_metrics(self, metrics: dict[str, float], step: int, stage: str) -> None:
+        self.heard.append((stage, step, self.epoch, sorted(metrics)))
 
     def close(self) -> None:
         self.heard.append(("close",))
@@ -43,7 +43,7 @@ class Listening(MonitoringNode):
 class Failing(MonitoringNode):
     """Raises when metrics arrive."""
 
-    def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
+    def log_metrics(self, metrics: dict[str, float], step: int, stage: str) -> None:
         raise ConnectionError("no route")
 
 
@@ -84,7 +84,8 @@ def test_a_monitor_that_fails_is_one_warning(tmp_path: Path, caplog: pytest.LogC
 def test_metrics_are_one_json_object_a_line(tmp_path: Path) -> None:
     monitor = DummyMonitor(output_dir=str(tmp_path / "deep" / "folder"))
     monitor.setup({"folder": str(tmp_path)})
-    monitor.log_metrics({"a": 1.5, "b": float("nan")}, 3, "val", epoch=1)
+    monitor.epoch = 1
+    monitor.log_metrics({"a": 1.5, "b": float("nan")}, 3, "val")
     monitor.close()
     lines = [
         json.loads(line) for line in (tmp_path / "deep" / "folder" / "metrics.jsonl").read_text().splitlines()

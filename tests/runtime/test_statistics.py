@@ -106,6 +106,37 @@ def test_the_profile_is_of_the_cube_in_its_own_dtype(dtype: str) -> None:
     np.testing.assert_allclose(done.profile.moments.covariance, np.cov(pixels.T))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_measured_and_exported_as_float32(dtype: str) -> None:
+    cubes = torch.from_numpy(scene(dtype="float32")[0]).to(getattr(torch, dtype))
+    module = build_module(typed(ANOMALY))
+    done = fit_statistics(module, plan_statistics(module.graph), lambda: [{"cube": cubes}])
+    pixels = cubes.double().reshape(-1, cubes.shape[-1]).numpy()
+    assert (done.profile.dtype, done.profile.sample.dtype) == ("float32", np.float32)
+    np.testing.assert_allclose(done.profile.moments.mean, pixels.mean(0))
+    np.testing.assert_allclose(done.profile.moments.covariance, np.cov(pixels.T))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset", "warned"), [("int32", 1e9, True), ("int32", 1e5, False), ("float32", 1e9, False)]
+)
+def test_what_float32_cannot_tell_apart_is_said(
+    caplog: pytest.LogCaptureFixture, dtype: str, offset: float, warned: bool
+) -> None:
+    """Rounded to float32, whose numbers are 64 apart around 1e9, such spectra are not those that were trained on."""
+    cubes = np.random.default_rng(0).normal(0, 300, (1, 20, 20, 3))
+    cubes = (cubes + np.array([offset, 0, 0])).astype(dtype)
+    with caplog.at_level(logging.WARNING, "cuvisc"):
+        fit("nodes: {rx: {type: RXGlobal}}", [cubes])
+    mean, deviation = cubes[..., 0].mean(dtype=np.float64), cubes[..., 0].std(dtype=np.float64, ddof=1)
+    words = (
+        "1 of 3 bands vary too little around their mean for float32, which exported models read: band 0 by "
+        f"{deviation:.3g} around {mean:.10g}, where float32 steps by 64; take an offset off the data before it is "
+        "trained on"
+    )
+    assert caplog.messages == [words] * warned
+
+
 def test_a_graph_that_fits_nothing_is_still_given_a_profile() -> None:
     cubes, _ = scene()
     _, done = fit("nodes: {same: {type: IdentityNormalizer}}", [cubes])

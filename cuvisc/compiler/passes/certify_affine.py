@@ -16,24 +16,24 @@ a relative error of squared outputs; it bounds the median over pixels, not the w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from cuvisc.compiler.backends.torch_program import ProgramModule
 from cuvisc.compiler.ir import Operation, Program
 from cuvisc.language.affine import AffineMap, Array
-from cuvisc.language.statistics import BandMoments, finite_pixels
+from cuvisc.language.statistics import BandMoments
 
 UNIT_ROUNDOFF = 2.0**-24
 LIMIT = 1e-5
 """Largest bound of the folded form that is not worth a subtraction."""
 LARGEST = 1e-4
 """Largest bound that float32 is trusted with; the tolerance of an export."""
+
+Measure: TypeAlias = Callable[[Program, Set[str]], Mapping[str, BandMoments]]
+"""Moments of values of a program, as far as there are any."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,20 @@ class Certificate:
 
 
 def certify_affine(
-    program: Program, profile: BandMoments | None, sample: NDArray[Any] | None = None
+    program: Program, profile: BandMoments | None, measure: Measure | None = None
 ) -> tuple[Program, tuple[Certificate, ...]]:
     """Write every band-mixing map whose input's moments are known in the cheapest form whose bound holds.
 
     ``profile`` are the moments of the training cubes; without them nothing changes. They follow exactly through
-    selections and affine maps; what else stands between, such as the marking of pixels without data, is measured on
-    ``sample``, pixels [N,C] of the training cubes.
+    selections and affine maps; behind anything else, such as the marking of pixels without data, ``measure`` is asked.
     """
     if profile is None:
         return program, ()
     mixing = [op for op in program.operations if op.affine is not None and not op.affine.elementwise]
     known = _follow(program, {program.input.name: profile})
-    if sample is not None and any(op.inputs[0] not in known for op in mixing):
-        unknown = {op.inputs[0] for op in mixing if op.inputs[0] not in known}
-        known |= _measure(program, sample, unknown)
+    unknown = {op.inputs[0] for op in mixing if op.inputs[0] not in known}
+    if unknown and measure is not None:
+        known |= measure(program, unknown)
     chosen: dict[str, Operation] = {}
     certificates: list[Certificate] = []
     for operation in mixing:
@@ -87,20 +86,6 @@ def _follow(program: Program, known: Mapping[str, BandMoments]) -> dict[str, Ban
             found[operation.output.name] = _selected(moments, list(operation.attributes["indices"]))
         if moments is not None and operation.affine is not None:
             found[operation.output.name] = moments.through(operation.affine)
-    return found
-
-
-def _measure(program: Program, sample: NDArray[Any], names: set[str]) -> dict[str, BandMoments]:
-    """The moments of values as the program makes them of an image of the sample, in float64."""
-    measuring = ProgramModule(replace(program, outputs={name: name for name in names}), torch.float64).eval()
-    with torch.no_grad():
-        values = measuring(torch.from_numpy(sample.astype(np.float64))[None, :, None, :])
-    found = {}
-    for name, value in values.items():
-        pixels, _ = finite_pixels(value.numpy().reshape(-1, value.shape[-1]))
-        if len(pixels):
-            mean = pixels.mean(axis=0)
-            found[name] = BandMoments(len(pixels), mean, (pixels - mean).T @ (pixels - mean))
     return found
 
 

@@ -37,12 +37,12 @@ class DummyMonitor(MonitoringNode):
             write_text(file, "".join(_lines_before(file, resumed)))
         self._lines: TextIO = file.open("w" if resumed is None else "a", encoding="utf-8")
 
-    def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
+    def log_metrics(self, metrics: dict[str, float], step: int, stage: str) -> None:
         now = round(time.time(), 3)
         for name, value in metrics.items():
             line = {
                 "step": step,
-                "epoch": epoch,
+                "epoch": self.epoch,
                 "stage": stage,
                 "name": name,
                 "value": value if math.isfinite(value) else None,

@@ -65,7 +65,7 @@ class TensorBoardMonitor(MonitoringNode):
             self._writer.add_text("spec", _fenced("yaml", dump_yaml(run_info["spec"])))
         self._writer.flush()
 
-    def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
+    def log_metrics(self, metrics: dict[str, float], step: int, stage: str) -> None:
         if self._writer is not None:
             for name, value in metrics.items():
                 self._writer.add_scalar(name, value, step)
@@ -75,9 +75,7 @@ class TensorBoardMonitor(MonitoringNode):
             pixels = figure_pixels(artifact["figure"])
             self._writer.add_image(f"{stage}/figure/{name}", pixels, step, dataformats="HWC")
 
-    def log_tensors(
-        self, tensors: dict[str, Tensor], step: int, stage: str, epoch: int | None = None
-    ) -> None:
+    def log_tensors(self, tensors: dict[str, Tensor], step: int, stage: str) -> None:
         if self._writer is None:
             return
         for name, values in tensors.items():

@@ -83,22 +83,20 @@ class WandBMonitor(MonitoringNode):
         except wandb.Error as error:
             log.warning("WandBMonitor: %s; the run goes on without it", str(error).partition("\n")[0])
 
-    def log_metrics(self, metrics: dict[str, float], step: int, stage: str, epoch: int | None = None) -> None:
-        self._log(dict(metrics), step, epoch)
+    def log_metrics(self, metrics: dict[str, float], step: int, stage: str) -> None:
+        self._log(dict(metrics), step)
 
     def log_artifact(self, artifact: dict[str, Any], name: str, step: int, stage: str) -> None:
         if self._run is not None and artifact.get("figure") is not None:
             image = self._package.Image(figure_pixels(artifact["figure"]))
             self._log({f"{stage}/figure/{name}": image}, step)
 
-    def log_tensors(
-        self, tensors: dict[str, Tensor], step: int, stage: str, epoch: int | None = None
-    ) -> None:
+    def log_tensors(self, tensors: dict[str, Tensor], step: int, stage: str) -> None:
         if self._run is not None:
             histogram = self._package.Histogram
             finite = {name: values[values.isfinite()] for name, values in tensors.items()}
             shown = {name: histogram(v.float().numpy(force=True)) for name, v in finite.items() if v.numel()}
-            self._log(shown, step, epoch)
+            self._log(shown, step)
 
     def close(self) -> None:
         if self._run is not None:
@@ -134,10 +132,10 @@ class WandBMonitor(MonitoringNode):
         run.define_metric("*", step_metric=STEP, step_sync=True)
         return run
 
-    def _log(self, values: dict[str, Any], step: int, epoch: int | None = None) -> None:
+    def _log(self, values: dict[str, Any], step: int) -> None:
         # Validation reports at steps that training has passed, so the step is a value like any other.
         if self._run is not None:
-            self._run.log({**values, STEP: step, **({} if epoch is None else {"epoch": epoch})})
+            self._run.log({**values, STEP: step, **({} if self.epoch is None else {"epoch": self.epoch})})
 
 
 def asked_mode(mode: str) -> str:
