@@ -228,13 +228,20 @@ class _Reading:
         """What was measured, by all ranks together."""
         for (tap, kind), own in self._accumulators.items():
             merged = ACCUMULATORS[kind]()
-            for other in gather(own):
-                merged.merge(other)  # type: ignore[arg-type] # every rank has the same kind here
-            self._accumulators[tap, kind] = merged
-            try:
-                yield (tap, kind), merged.result()
-            except NoPixels:
-                raise DataError(_nothing(tap, merged.excluded)) from None
+            with np.errstate(over="ignore", invalid="ignore"):
+                for other in gather(own):
+                    merged.merge(other)  # type: ignore[arg-type] # every rank has the same kind here
+                self._accumulators[tap, kind] = merged
+                try:
+                    found = merged.result()
+                except NoPixels:
+                    raise DataError(_nothing(tap, merged.excluded)) from None
+            if isinstance(found, BandMoments) and not np.isfinite(found.scatter).all():
+                raise DataError(
+                    f"{_named(tap)} hold numbers so large that their squares overflow float64; scale the data, or mark "
+                    "a number that stands for no data with NoDataMask"
+                )
+            yield (tap, kind), found
 
     @property
     def excluded(self) -> int:
@@ -260,8 +267,11 @@ class _Reading:
 def _nothing(tap: Tap, excluded: int) -> str:
     if not excluded:
         return "the training data is empty: there is no pixel to take statistics from"
-    of = "training pixels have" if tap.parts == (INPUT,) else f"pixels of `{tap.value}` have"
-    return f"all {excluded} {of} a band that is not finite; there is nothing to take statistics from"
+    return f"all {excluded} {_named(tap)} have a band that is not finite; there is nothing to take statistics from"
+
+
+def _named(tap: Tap) -> str:
+    return "training pixels" if tap.parts == (INPUT,) else f"pixels of `{tap.value}`"
 
 
 def _place(span: Span | None) -> str:

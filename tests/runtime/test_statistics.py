@@ -106,6 +106,17 @@ def test_the_profile_is_of_the_cube_in_its_own_dtype(dtype: str) -> None:
     np.testing.assert_allclose(done.profile.moments.covariance, np.cov(pixels.T))
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_whose_squares_overflow_are_refused() -> None:
+    cubes = np.random.default_rng(0).normal(0, 1e200, (1, 8, 8, 3))
+    with pytest.raises(DataError) as caught:
+        fit("nodes: {rx: {type: RXGlobal}}", [cubes])
+    assert str(caught.value) == (
+        "training pixels hold numbers so large that their squares overflow float64; scale the data, or mark a number "
+        "that stands for no data with NoDataMask"
+    )
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_measured_and_exported_as_float32(dtype: str) -> None:
     cubes = torch.from_numpy(scene(dtype="float32")[0]).to(getattr(torch, dtype))
