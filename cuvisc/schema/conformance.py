@@ -7,6 +7,7 @@ disabled is checked like everything else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from cuvisc.schema.acceptance import accepts, violations
 from cuvisc.schema.catalogue import KIND_NAMES, SECTION_KINDS, Catalogue, Json
@@ -25,19 +26,24 @@ _NOT_PARAMETERS = ("type", "_target_", "enabled")
 
 def check_conformance(
     document: Document, resolved: Resolved, catalogue: Catalogue, diagnostics: Diagnostics
-) -> Marked:
-    """Check a document whose interpolations were resolved; returns the tree with environment texts as the
-    types that the schema wants at their places."""
+) -> tuple[Marked, bool]:
+    """Check a document whose interpolations were resolved; returns the tree, and whether it can be checked further.
+
+    Environment texts in it are of the types that the schema wants at their places. Entries of a known type that are
+    wrong otherwise are left with their type alone, unread; errors elsewhere leave nothing clear.
+    """
     root = _fit_texts(resolved, catalogue)
     if not isinstance(root.value, Mapping):
         fact = f"a spec wants to be a mapping of sections, got {written(root.plain())}"
         diagnostics.error("E103", fact, root.span)
-        return root
+        return root, False
     if _is_newer(root, catalogue, document, diagnostics):
-        return root
+        return root, False
     checker = _Checker(document, resolved, root, catalogue, diagnostics)
     checker.sections()
-    return root
+    for path, entry in checker.wrong.items():
+        root = put(root, path, entry)
+    return root, checker.elsewhere == 0
 
 
 def is_enabled(entry: Marked) -> bool:
@@ -95,6 +101,23 @@ class _Checker:
         self.root = root
         self.catalogue = catalogue
         self.diagnostics = diagnostics
+        self.wrong: dict[Path, Marked] = {}
+        self._inside = 0
+
+    @property
+    def elsewhere(self) -> int:
+        """How many errors are not in one of the entries that are wrong."""
+        return self.diagnostics.errors - self._inside
+
+    def known_entry(self, path: Path, entry: Marked, kind: str) -> None:
+        """One entry; where its type is clear, what else is wrong with it stays its own."""
+        before = self.diagnostics.errors
+        self.entry(path, entry, kind)
+        found = self.diagnostics.errors - before
+        named = written_type(entry) if isinstance(entry.value, Mapping) else None
+        if found and named is not None and self.catalogue.resolve_target(kind, str(named.value)) is not None:
+            self._inside += found
+            self.wrong[path] = replace(entry, value={"type": named}, reading="unread")
 
     def sections(self) -> None:
         assert isinstance(self.root.value, Mapping)
@@ -134,7 +157,7 @@ class _Checker:
             elif kind == "loss" and name == "total":
                 fact = "`total` cannot name a loss: `train/loss/total` is the sum of all losses"
                 self.diagnostics.error("E108", fact, self.document.key_span(here), help="choose another name")
-            self.entry(here, entry, kind)
+            self.known_entry(here, entry, kind)
 
     def entry(self, path: Path, entry: Marked, kind: str) -> None:
         """One node, leaf, monitor, data module or callback."""

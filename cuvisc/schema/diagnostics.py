@@ -75,9 +75,14 @@ class Diagnostics:
         return len(self._found) >= MAX_FINDINGS
 
     @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(found.severity == "error" for found in self._found)
+
+    @property
     def has_errors(self) -> bool:
         """Whether any finding is an error."""
-        return any(found.severity == "error" for found in self._found)
+        return self.errors > 0
 
     def __iter__(self) -> Iterator[Diagnostic]:
         order = {file: index for index, file in enumerate(self.sources)}

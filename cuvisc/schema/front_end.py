@@ -1,8 +1,8 @@
 """The front end: a spec's text and its overrides to a `Spec` and everything there is to say about it.
 
 Stages, each collecting all of its errors before the next begins: syntax (files, YAML, composition, overrides),
-interpolation and schema, references. Types and wiring are `cuvisc.compiler.check`. What the first stage answered and
-could read around (a key that stands twice, a number out of range) does not keep the others from their say.
+interpolation and schema, references. Types and wiring are `cuvisc.compiler.check`. What a stage answered and could read
+around (a doubled key, a number out of range, an entry of a known type) does not keep the others from their say.
 """
 
 from __future__ import annotations
@@ -179,11 +179,12 @@ def _conform(
     from cuvisc.schema.conformance import check_conformance
 
     own = Diagnostics(diagnostics.sources)
-    root = check_conformance(document, resolved, catalogue, own)
+    root, clear = check_conformance(document, resolved, catalogue, own)
     for problem in catalogue.problems:
         own.warning("W106", problem, None)
-    clear = not own.has_errors and all(map(is_detail, resolved.failed))
-    spec = build_spec(document, root, catalogue, own) if clear else None
-    for finding in own:
+    clear = clear and all(map(is_detail, resolved.failed))
+    built = Diagnostics(diagnostics.sources)
+    spec = build_spec(document, root, catalogue, built) if clear else None
+    for finding in (*own, *built):
         diagnostics.add(finding)
     return spec, diagnostics

@@ -173,3 +173,30 @@ def test_version(cuvisc: Cuvisc) -> None:
     from cuvisc import __version__
 
     assert cuvisc("--version") == (0, f"cuvisc {__version__}\n", "")
+
+
+def test_a_wrong_parameter_hides_no_wrong_reference(cuvisc: Cuvisc) -> None:
+    Path("two.yaml").write_text(
+        "nodes:\n"
+        "  pca: {type: TrainablePCA, n_componets: 3}\n"
+        "  rx: {type: RXGlobal, parent: pcaa}\n"
+        "  same: {type: IdentityNormalizer, parent: pca}\n"
+        "loss_leaves:\n"
+        "  o: {type: OrthogonalityLoss, parent: pca, weigth: 2}\n"
+    )
+    assert cuvisc("validate", "two.yaml") == (
+        2,
+        "",
+        (
+            "two.yaml:2:29: error[E101]: `nodes.pca.n_componets`: unknown parameter of TrainablePCA\n"
+            "    2 |   pca: {type: TrainablePCA, n_componets: 3}\n"
+            "      |                             ^^^^^^^^^^^ did you mean `n_components`?\n"
+            "two.yaml:3:32: error[E301]: `nodes.rx.parent` refers to `pcaa`, which is not a node of this graph\n"
+            "    3 |   rx: {type: RXGlobal, parent: pcaa}\n"
+            "      |                                ^^^^ did you mean `pca`?\n"
+            "two.yaml:6:45: error[E101]: `loss_leaves.o.weigth`: unknown parameter of OrthogonalityLoss\n"
+            "    6 |   o: {type: OrthogonalityLoss, parent: pca, weigth: 2}\n"
+            "      |                                             ^^^^^^ did you mean `weight`?\n"
+            "3 errors\n"
+        ),
+    )
