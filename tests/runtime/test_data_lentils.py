@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fitted_graphs import typed
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cuvisc.compiler.check import check_graph
+from cuvisc.compiler.module import build_module
 from cuvisc.runtime import LentilsAnomaly
+from cuvisc.runtime.class_balance import count_stages
 from cuvisc.runtime.data.opening import array_names, open_cube, read_array
 from cuvisc.runtime.data.splits import split
 from cuvisc.schema.catalogue import load
@@ -82,6 +85,17 @@ def test_labels_without_a_mask_make_one_of_what_is_not_normal(folder: Path) -> N
         (batch,) = LentilsAnomaly(data_dir=".", normal_ids=normal).train_dataloader()
         np.testing.assert_array_equal(batch["labels"][0].numpy(), labels)
         np.testing.assert_array_equal(batch["mask"][0].numpy(), ~np.isin(labels, normal))
+
+
+def test_classes_are_counted_as_the_mask_that_training_reads(folder: Path) -> None:
+    """Black lentils are class 1 and normal; nothing has to say again which classes are anomalies."""
+    labels = np.ones(SIZE, np.uint8)
+    labels[:2], labels[5, 5:] = 0, 3
+    frame("a_0.npz", labels=labels)
+    text = "nodes: {rx: {type: RXGlobal}, head: {type: RXLogitHead}}\nloss_leaves: {b: {type: AnomalyBCEWithLogits}}"
+    balance = count_stages(LentilsAnomaly(data_dir="."), build_module(typed(text)))["train"]
+    assert (balance.pixels, balance.anomalies, balance.undeclared) == (48, 3, False)
+    assert balance.classes == {0: 16, 1: 29, 3: 3}
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from cuvisc.runtime.data.coco import Coco
@@ -16,6 +18,7 @@ from cuvisc.runtime.data.cube_file import CubeFile, check_agreement, check_sizes
 from cuvisc.runtime.data.cube_samples import CubeSamples, Region, common_dtype
 from cuvisc.runtime.data.datamodule import Sample
 from cuvisc.runtime.data.source import read_array
+from cuvisc.runtime.data.tiles import Box
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.errors import DataError
 
@@ -91,11 +94,11 @@ class LabelledFiles(CubeSamples):
         super().__init__([Region.whole(file) for file in files], common_dtype(files), wavelengths)
         self._normal = normal
 
-    def __getitem__(self, index: int) -> Sample:
-        sample = super().__getitem__(index)
-        if "mask" not in sample and "labels" in sample:
-            sample["mask"] = _mask(sample["labels"], self._normal)
-        return sample
+    def _truth(self, file: CubeFile, box: Box) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_] | None]:
+        truth, ignored = super()._truth(file, box)
+        if "mask" not in truth and "labels" in truth:
+            truth["mask"] = _mask(truth["labels"], self._normal)
+        return truth, ignored
 
 
 class SessionFrames(Frames):
@@ -125,11 +128,11 @@ class SessionFrames(Frames):
         """One frame as a sample."""
         cube, wavelengths = self._session.read(index)
         _check_bands(cube.shape, self._bands, f"{self._session.path}: frame {index}")
-        labels = torch.from_numpy(self._coco.labels(index, *cube.shape[:2]))
+        labels = self._coco.labels(index, *cube.shape[:2])
         sample: Sample = {
             "cube": torch.from_numpy(cube),
-            "labels": labels,
-            "mask": _mask(labels, self._normal),
+            "labels": torch.from_numpy(labels),
+            "mask": torch.from_numpy(_mask(labels, self._normal)),
             "name": f"{self._session.path.stem}-{index}",
         }
         if wavelengths is not None:
@@ -150,9 +153,8 @@ class FramesOf(Dataset[Sample]):
         return self._read(self._ids[index])
 
 
-def _mask(labels: Tensor, normal: Sequence[int]) -> Tensor:
-    normal_ids = torch.tensor(list(normal), dtype=torch.int64)
-    return (~torch.isin(labels.to(torch.int64), normal_ids)).to(torch.uint8)
+def _mask(labels: NDArray[Any], normal: Sequence[int]) -> NDArray[np.uint8]:
+    return np.isin(labels, list(normal), invert=True).astype(np.uint8)
 
 
 def _check_bands(shape: Sequence[int], bands: int, name: str) -> None:
