@@ -137,6 +137,7 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             )
             if cls.trained_by
             else None,
+            "exchanges": list(cls.exchanges),
             "compared": _compared(cls.compared),
             "reads_spectrum": cls.reads_spectrum,
             "selects": cls.selects,

@@ -41,6 +41,7 @@ class Node(Declared, nn.Module):
     ``mapping``     how the output depends on the input once fitted: ``diagonal`` (band by band), ``affine``, or None;
     ``opening``     where that is None, the affine map that the body begins with: what comes before folds into it;
     ``trained_by``  the name of the boolean parameter that makes the trainable state move in phase 2;
+    ``exchanges``   names of boolean parameters; with any of them training exchanges the bands that leave;
     ``constraints`` such as ``(("n_components", "<=", "C"),)``, or ``disjoint`` and ``as many as`` between lists;
                     two more items say where it holds: ``("k", "<", 1, "apply_sigmoid", True)``;
     ``compared``    parameters that are compared with the input as it is, with the units of input for which they are;
@@ -56,6 +57,7 @@ class Node(Declared, nn.Module):
     mapping: ClassVar[Mapped | Choose[Mapped]] = None
     opening: ClassVar[Mapped | Choose[Mapped]] = None
     trained_by: ClassVar[str | None] = None
+    exchanges: ClassVar[tuple[str, ...]] = ()
     constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
     compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
     reads_spectrum: ClassVar[bool] = False

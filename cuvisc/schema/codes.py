@@ -295,6 +295,13 @@ CODES: Mapping[str, Code] = {
         "tell nothing new and make every covariance singular.",
         "rx: {type: RXGlobal, parent: [normalizer, normalizer]}",
     ),
+    "W309": Code(
+        "statistics of other bands",
+        "A selector that is trained lets other bands leave than at the start, when everything behind it was fitted. A "
+        "background that is not trained with it is then subtracted from the wrong bands, and scores mean little. "
+        "Train the statistics too, fit them before the selection, or select with `trainable: false`.",
+        "sel: {type: SoftChannelSelector, n_select: 3, hard: true}   # before rx: {type: RXGlobal}",
+    ),
     "W501": Code(
         "data not seen",
         "The first file of the data is not there, or its header cannot be read, so that nothing can be checked "
