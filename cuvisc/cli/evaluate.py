@@ -52,7 +52,8 @@ def register(app: typer.Typer) -> None:
             str,
             typer.Option(
                 "--mask",
-                help="Mask: an array in the file, or a file; default: `mask`, else such as scene_mask.png.",
+                help="Mask: an array in the file, or a file; default: `mask`, else such as scene_mask.png, else "
+                "`labels` or scene_labels.png.",
                 metavar="NAME|FILE",
             ),
         ] = "mask",
@@ -167,7 +168,8 @@ def _warn(evaluation: Evaluation) -> None:
     if together.excluded_pixels:
         total = together.pixels + together.excluded_pixels
         warn(
-            f"{together.excluded_pixels} of {total} pixels have no data or a score that is NaN and are left out"
+            f"{together.excluded_pixels} of {total} pixels are left out: "
+            "no data, a score that is NaN, or a mask that says nothing"
         )
     _warn_of_reasons("", together.reasons)
     for name, found in evaluation.files.items() if several else ():

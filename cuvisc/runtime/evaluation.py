@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from cuvisc.runtime.confusion import Confusion
 from cuvisc.runtime.data.nodata import find_missing, stored_nodata
 from cuvisc.runtime.data.opening import array_names, split_location
 from cuvisc.runtime.data.source import CubeSource
-from cuvisc.runtime.data.truth import Truth, find_truth, names_of_truth, read_truth
+from cuvisc.runtime.data.truth import Truth, find_truth, find_unjudged, names_of_truth, read_truth
 from cuvisc.runtime.inference import Predictor, find_non_finite
 from cuvisc.runtime.progress import log, timed
 from cuvisc.runtime.ranking import Ranking
@@ -88,8 +88,9 @@ class Evaluator:
     `mask` is a file, or an array in the cube's file; without such an array a file beside the cube is taken.
 
     Scores are the first output whose unit is scores, logits or probabilities, unless `score_output` names one;
-    decisions are the first output with that unit, or `scores >= threshold`. Pixels whose score is NaN, or that have no
-    data, are left out and counted. Raises :class:`SpecError` for an output or a threshold that the artifact has not.
+    decisions are the first output with that unit, or `scores >= threshold`. Left out and counted are pixels whose score
+    is NaN, that have no data, or of which the mask says nothing (NaN, its number for no data unless that is 0).
+    Raises :class:`SpecError` for an output or a threshold that the artifact has not.
     """
 
     def __init__(
@@ -114,26 +115,49 @@ class Evaluator:
     def run(self, path: Path, key: str | None = None, progress: Progress = lambda part: None) -> Measured:
         """Measure one file; raises :class:`DataError`. `progress` is told parts of the whole."""
         with CubeSource.open(path, key) as opened:
-            positive = self._read_mask(path, opened).reshape(opened.shape[:3])
+            mask = self._read_mask(path, opened)
+            positive, unjudged = (part.reshape(opened.shape[:3]) for part in (mask.positive, mask.unjudged))
             source, doubt = match_bands(self.predictor.manifest, opened, **self._match)
             log.debug("%s: %s; a mask of %d pixels", path, opened.facts.in_words, np.count_nonzero(positive))
             collected = _Collected(self, source, int(np.count_nonzero(positive)))
             with timed("  read, run and compared"):
                 for block, spectra, outputs in self.predictor.run(source, self.thresholds):
-                    where = positive[block.image, block.top : block.bottom, block.left : block.right]
-                    collected.take(spectra, outputs, where)
+                    where = block.image, slice(block.top, block.bottom), slice(block.left, block.right)
+                    collected.take(spectra, outputs, positive[where], unjudged[where])
                     progress(block.pixels / source.pixels)
-        warnings = (*opened.facts.warnings, *([doubt] if doubt else []))
+        warnings = (*opened.facts.warnings, *(text for text in (doubt, mask.doubt) if text))
         return Measured(str(path), collected.measurement(self.threshold), warnings)
 
-    def _read_mask(self, path: Path, source: CubeSource) -> Bools:
-        """The mask of that file, else of that array of the cube's file, else of a file beside it."""
+    def _read_mask(self, path: Path, source: CubeSource) -> _Mask:
+        """That file, that array of the cube's file, a mask beside it, or class labels in it or beside it, in turn."""
         file, key = split_location(self._mask)
         truth = Truth(file, key) if file.is_file() else find_truth(path, "mask", self._mask)
+        if truth is None and self._mask == "mask":
+            truth = find_truth(path, "labels", "labels")
         if truth is None:
             raise DataError(_missing_mask(path, self._mask))
-        found: Bools = read_truth(truth, source.array_shape[:-1]) > 0
-        return found
+        values = read_truth(truth, source.array_shape[:-1])
+        unjudged = find_unjudged(truth, values)
+        positive = (values > 0) & ~unjudged
+        return _Mask(positive, unjudged, _doubt_classes(truth, values[positive]))
+
+
+class _Mask(NamedTuple):
+    """Where anomalies are, of which pixels nothing is said, and what is odd about it."""
+
+    positive: Bools
+    unjudged: Bools
+    doubt: str | None
+
+
+def _doubt_classes(truth: Truth, values: NDArray[Any]) -> str | None:
+    """A mask of several numbers may be one of classes, of which a user means some."""
+    classes = np.unique(values)
+    if len(classes) < 2:
+        return None
+    named = ", ".join(f"{value:g}" for value in classes[:6]) + (", …" if len(classes) > 6 else "")
+    where = f"{truth.path}::{truth.key}" if truth.key else str(truth.path)
+    return f"{where} holds {len(classes)} numbers above 0 ({named}); every one of them counts as an anomaly"
 
 
 class _Collected:
@@ -149,15 +173,18 @@ class _Collected:
         self._positives, self._negatives = (np.empty(size, np.float32) for size in sizes)
         self._confusion = Confusion(0, 0, 0, 0)
         self._lowest, self._highest = np.inf, -np.inf
-        self._pixels = self._anomalies = self._empty = self._broken = 0
+        self._pixels = self._anomalies = self._empty = self._broken = self._unjudged = 0
 
-    def take(self, spectra: NDArray[Any], outputs: Mapping[str, NDArray[Any]], positive: Bools) -> None:
-        """One block: spectra [rows,columns,C], outputs [1,rows,columns,1] by name, and the mask [rows,columns]."""
+    def take(
+        self, spectra: NDArray[Any], outputs: Mapping[str, NDArray[Any]], positive: Bools, unjudged: Bools
+    ) -> None:
+        """One block: spectra [rows,columns,C], outputs [1,rows,columns,1] by name, the mask and its gaps."""
         scores = _one_band(self._scores, outputs[self._scores]) if self._scores else None
         broken = np.isnan(scores) if scores is not None else find_non_finite(spectra)
         missing = find_missing(spectra, self._nodata)
         empty = missing.whole if missing is not None else np.zeros_like(broken)
-        known = ~(broken | empty)
+        known = ~(broken | empty | unjudged)
+        self._unjudged += int(np.count_nonzero(unjudged & ~(broken | empty)))
         self._empty += int(np.count_nonzero(empty))
         self._broken += int(np.count_nonzero(broken & ~empty))
         truth = positive[known]
@@ -180,9 +207,10 @@ class _Collected:
         """All of it, decided by a threshold on the scores where no output decides; raises :class:`DataError`."""
         if not self._pixels:
             raise DataError(
-                f"{self._name}: there is nothing to measure: of {self._empty + self._broken} pixels "
+                f"{self._name}: there is nothing to measure: of {self._empty + self._broken + self._unjudged} pixels "
                 f"{self._empty} have no data and {self._broken} "
                 + ("a score that is not a number" if self._scores else "a band that is NaN or infinite")
+                + (f"; of {self._unjudged} the mask says nothing" if self._unjudged else "")
             )
         ranking = None
         if self._scores is not None:
@@ -195,7 +223,7 @@ class _Collected:
         lowest, highest = self._lowest, self._highest
         if confusion is None and ranking is not None and threshold is not None:
             confusion, lowest = ranking.confusion(threshold), threshold
-        excluded = self._empty + self._broken
+        excluded = self._empty + self._broken + self._unjudged
         return Measurement(ranking, confusion, self._pixels, self._anomalies, excluded, lowest, highest)
 
 
@@ -236,5 +264,7 @@ def _missing_mask(path: Path, mask: str) -> str:
             f"the array `{mask}` in it, which holds {', '.join(f'`{name}`' for name in names[:12])}"
         )
     looked.append(f"beside it {', '.join(names_of_truth(path, 'mask'))}")
+    if mask == "mask":
+        looked.append(f"class labels as {'the array `labels` or ' if names else ''}{path.stem}_labels.png")
     hint = did_you_mean(mask, names)
     return f"{path} has no mask; looked for {'; '.join(looked)}{f'. {hint}' if hint else ''}"

@@ -197,7 +197,7 @@ def test_a_missing_mask_is_answered_with_the_arrays_there_are(tmp_path: Path) ->
     assert {"scene_mask.png", "scene_mask.npy", "scene_mask.tif", "scene.png"} <= set(beside)
     assert str(caught.value) == (
         f"{path} has no mask; looked for the array `mask` in it, which holds `cube`, `masks`; "
-        f"beside it {', '.join(beside)}. did you mean `masks`?"
+        f"beside it {', '.join(beside)}; class labels as the array `labels` or scene_labels.png. did you mean `masks`?"
     )
 
 

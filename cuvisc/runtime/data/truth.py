@@ -10,9 +10,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
-from cuvisc.runtime.data.opening import all_readers, array_names, read_array
+from cuvisc.runtime.data.nodata import stored_nodata, values_without_data
+from cuvisc.runtime.data.opening import all_readers, array_names, open_cube, read_array
 from cuvisc.schema.errors import DataError
 
 ENDINGS = {"mask": ("_mask",), "labels": ("_labels", "_label")}
@@ -51,6 +53,18 @@ def names_of_truth(cube: Path, kind: str) -> list[str]:
     )
     names = [cube.stem + ending + suffix for ending in ENDINGS[kind] for suffix in (".png", *suffixes)]
     return list(dict.fromkeys(names + [f"{cube.stem}.png"] * (kind == "mask")))
+
+
+def find_unjudged(truth: Truth, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where ground truth says nothing: values that are not a number, or the file's number for no data.
+
+    Not where that number is 0: masks made with geographic tools call everything without an object so.
+    """
+    opened = open_cube(truth.path, truth.key)
+    opened.file.close()
+    nodata = stored_nodata(opened.facts.nodata, values.dtype)
+    unknown = values_without_data(values, nodata) if nodata else np.zeros(values.shape, np.bool_)
+    return unknown | np.isnan(values) if values.dtype.kind == "f" else unknown
 
 
 def read_truth(truth: Truth, size: tuple[int, ...]) -> NDArray[Any]:
