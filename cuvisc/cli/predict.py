@@ -68,7 +68,11 @@ def register(app: typer.Typer) -> None:
         threads: ThreadsOption = None,
         force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
         skip_existing: Annotated[
-            bool, typer.Option("--skip-existing", help="Leave out inputs whose outputs are all there.")
+            bool,
+            typer.Option(
+                "--skip-existing",
+                help="Leave out inputs whose outputs by this model and thresholds are all there.",
+            ),
         ] = False,
         quiet: QuietOption = False,
         verbose: VerboseOption = False,
@@ -84,6 +88,7 @@ def register(app: typer.Typer) -> None:
         from cuvisc.runtime.batch import plan_jobs
         from cuvisc.runtime.inference import Predictor
         from cuvisc.runtime.inputs import find_inputs
+        from cuvisc.runtime.provenance import notes_of
         from cuvisc.schema.errors import DataError, SpecError
 
         if resample and ignore_wavelengths:
@@ -91,7 +96,12 @@ def register(app: typer.Typer) -> None:
         thresholds = parse_thresholds(threshold or [])
         predictor = Predictor(artifact, device=device, threads=threads)
         found = find_inputs(inputs, key, predictor.output_names)
-        plan = plan_jobs(found, output, predictor.output_names, format, force, skip_existing)
+        notes = notes_of(predictor, thresholds)
+        plan = plan_jobs(found, output, predictor.output_names, format, force, skip_existing, notes)
+        if plan.stale:
+            reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(plan.stale.items()))
+            cubes = "1 cube" if plan.stale.total() == 1 else f"{plan.stale.total()} cubes"
+            warn(f"outputs of {cubes} are made anew: {reasons}")
         warn_of_device(predictor)
         options = {
             "thresholds": thresholds,

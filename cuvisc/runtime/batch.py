@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cuvisc.runtime.atomic import refuse_existing
@@ -14,6 +16,7 @@ from cuvisc.runtime.inference import Predictor
 from cuvisc.runtime.inputs import Input, Inputs, refuse_doubles
 from cuvisc.runtime.prediction import Progress, Summary, predict_file
 from cuvisc.runtime.progress import log
+from cuvisc.runtime.provenance import Stale, find_stale
 from cuvisc.runtime.spectral_contract import match_bands
 from cuvisc.schema.errors import DataError, SpecError
 
@@ -27,10 +30,11 @@ class Job(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be done, and what is done already."""
+    """What is to be done, and what is done already; `stale` counts the cubes whose outputs are made anew."""
 
     jobs: list[Job]
     skipped: list[Input]
+    stale: Counter[Stale]
 
 
 def plan_jobs(
@@ -40,11 +44,13 @@ def plan_jobs(
     form: str | None = None,
     force: bool = False,
     skip_existing: bool = False,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """Where every cube goes: to `output` where that is a file's name, else into the folder of that name.
 
-    With `skip_existing` a cube whose outputs are all there is done; one that lacks some is done anew. Raises
-    :class:`SpecError` before anything is done where files are in the way or two cubes would share them.
+    With `skip_existing` a cube whose outputs are all there is done; one that lacks some is done anew, as is one whose
+    outputs do not have these `notes` of the model and its thresholds. Raises :class:`SpecError` before anything is
+    done where files are in the way or two cubes would share them.
     """
     if form is not None and form not in SUFFIX_OF:
         raise SpecError(f"--format is one of {', '.join(SUFFIX_OF)}, got {form!r}")
@@ -61,16 +67,20 @@ def plan_jobs(
         outputs = [(cube, name_in_folder(output, cube.path, _kind(cube), form)) for cube in found.cubes]
     refuse_doubles(outputs)
     jobs, skipped = [], []
+    stale: Counter[Stale] = Counter()
     for cube, path in outputs:
         files = [file for paths in files_of(path, names).values() for file in paths]
-        if skip_existing and all(file.exists() for file in files):
-            skipped.append(cube)
-            continue
+        if skip_existing and any(file.exists() for file in files):
+            reason = find_stale(path, names, notes, force=force)
+            if reason is None:
+                skipped.append(cube)
+                continue
+            stale[reason] += 1
         replaces = force or skip_existing
         for file in files:
             refuse_existing(file, replaces)
         jobs.append(Job(cube, path, replaces))
-    return Plan(jobs, skipped)
+    return Plan(jobs, skipped, stale)
 
 
 def run_job(

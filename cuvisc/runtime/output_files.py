@@ -96,7 +96,7 @@ class OutputFiles:
             centers = np.asarray(self._source.facts.wavelengths)
             self._npz.append(RESAMPLED, centers)
             self.shapes[RESAMPLED] = centers.shape
-        self._npz.save(self.shapes)
+        self._npz.save(self.shapes, self._notes)
 
     def __enter__(self) -> Self:
         return self

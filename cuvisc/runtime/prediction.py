@@ -24,6 +24,7 @@ from cuvisc.runtime.inference import Part, Predictor
 from cuvisc.runtime.lanes import WriteBehind
 from cuvisc.runtime.output_files import OutputFiles
 from cuvisc.runtime.predicted import Predicted
+from cuvisc.runtime.provenance import notes_of
 from cuvisc.runtime.value_range import ValueRange
 from cuvisc.schema.errors import SpecError
 
@@ -89,7 +90,7 @@ def predict_file(
         temporary = {path: stack.enter_context(atomic_file(path, force=force)) for path in targets}
         placed = {name: tuple(temporary[path] for path in paths) for name, paths in files.items()}
         writer = stack.enter_context(
-            OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source))
+            OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source, thresholds))
         )
         nodata = stored_nodata(source.facts.nodata, source.dtype)
         seen = _Seen(nodata, predictor.manifest.bands_read, ValueRange(nodata), _scores(predictor))
@@ -154,9 +155,11 @@ def _scores(predictor: Predictor) -> tuple[str, ...]:
     return tuple(output.name for output in found if predictor.is_image(output.name))
 
 
-def _notes(predictor: Predictor, source: CubeSource) -> dict[str, str]:
-    """What a raster says about where it comes from."""
-    notes = {"artifact": predictor.manifest.name, "model sha256": predictor.manifest.files["model.onnx"]}
+def _notes(
+    predictor: Predictor, source: CubeSource, thresholds: Mapping[str, float] | None
+) -> dict[str, str]:
+    """What outputs say about where they come from."""
+    notes = notes_of(predictor, thresholds)
     if isinstance(source, Resampled):
         notes["resampling"] = f"linear to the {source.shape[3]} band centres of the model"
     return notes

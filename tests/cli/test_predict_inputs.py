@@ -107,6 +107,7 @@ def test_what_a_killed_run_left_of_a_cube_is_made_whole(cuvisc: Cuvisc, small: S
     assert cuvisc(*again).code == 2
     found = cuvisc(*again, "--skip-existing")
     assert (found.code, found.out.splitlines()[-1]) == (0, "1 predicted, 1 skipped, 0 failed")
+    assert found.err == "warning: outputs of 1 cube are made anew: 1 lacking some\n"
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == whole
 
 

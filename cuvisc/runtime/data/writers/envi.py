@@ -113,7 +113,8 @@ class EnviWriter:
 def carried(facts: CubeFacts) -> dict[str, object]:
     """The fields of the input's header that hold for any raster on its grid.
 
-    Left out: the layout, what is said band by band, and every list that is as long as there are bands.
+    Left out: the layout, what is said band by band, every list that is as long as there are bands, and what an earlier
+    prediction said of itself.
     """
     if facts.kind != "envi":
         return {} if facts.georeference is None else placed(facts.georeference)
@@ -121,6 +122,7 @@ def carried(facts: CubeFacts) -> dict[str, object]:
         name: value
         for name, value in facts.header.items()
         if name not in _LAYOUT | _OF_BANDS | {"description"}
+        and not name.startswith("cuvisc ")
         and (name in _OF_PLACE or not isinstance(value, list) or len(value) != facts.bands)
     }
 

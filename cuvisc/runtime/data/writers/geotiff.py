@@ -18,6 +18,7 @@ from cuvisc.runtime.data.writers.plane import Plane
 from cuvisc.schema.errors import DataError
 
 SUFFIXES = (".tif", ".tiff")
+TAG = "CUVISC_"
 
 
 class GeoTiffWriter:
@@ -61,7 +62,7 @@ class GeoTiffWriter:
         """Add what is known at the end, and finish the file."""
         plane = self._plane
         tags = {k: str(v) for k, v in self._facts.header.items()} if self._facts.kind == "geotiff" else {}
-        tags = {k: v for k, v in tags.items() if not k.startswith(("TIFFTAG_", "STATISTICS_"))}
+        tags = {k: v for k, v in tags.items() if not k.startswith(("TIFFTAG_", "STATISTICS_", TAG))}
         with self._environment():
             self._dataset.update_tags(**tags, **{_tag(k): v for k, v in plane.notes.items()})
             for band in range(1, plane.bands + 1):
@@ -91,4 +92,4 @@ class GeoTiffWriter:
 
 
 def _tag(name: str) -> str:
-    return "CUVISC_" + name.upper().replace(" ", "_")
+    return TAG + name.upper().replace(" ", "_")

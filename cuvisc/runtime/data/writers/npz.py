@@ -1,12 +1,13 @@
 """Arrays that arrive in pieces, in any order, to one `.npz` file in constant memory. NumPy only.
 
 Members are stored, not compressed, so that the file can be mapped back into memory, and every value is written once:
-an image has its place in the file from its first block on.
+an image has its place in the file from its first block on. What the file says of itself is the archive's comment.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import math
 import zipfile
 import zlib
@@ -23,6 +24,7 @@ from cuvisc.runtime.data.source import Block
 _CHUNK = 2**20
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _OWNERS_ALONE = 0o600 << 16
+_NOTES = "cuvisc"
 
 
 class _Member(NamedTuple):
@@ -55,13 +57,14 @@ class NpzWriter:
         """The next values, few, of an array that is no image, in C order."""
         self._others.setdefault(name, []).append(values)
 
-    def save(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def save(self, shapes: Mapping[str, tuple[int, ...]], notes: Mapping[str, str] | None = None) -> None:
         """Complete the file; arrays that are no images get their shapes. Equal values make equal bytes."""
         for member in self._images.values():
             self._seal(member)
         self._file.seek(self._end)
         with zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED) as archive:
             archive.filelist += [member.info for member in self._images.values()]
+            archive.comment = json.dumps({_NOTES: dict(notes)}).encode() if notes else b""
             for name, values in self._others.items():
                 with archive.open(zipfile.ZipInfo(f"{name}.npy", _EPOCH), "w") as file:
                     whole = np.concatenate([value.reshape(-1) for value in values])
@@ -104,6 +107,17 @@ class NpzWriter:
         info.CRC = checksum
         self._file.seek(info.header_offset)
         self._file.write(info.FileHeader(zip64=True) + heading)
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The notes that a file was saved with, none of another file; raises BadZipFile."""
+    with zipfile.ZipFile(path) as archive:
+        try:
+            said = json.loads(archive.comment)
+        except ValueError:
+            return {}
+    notes = said.get(_NOTES) if isinstance(said, dict) else None
+    return {str(name): str(value) for name, value in notes.items()} if isinstance(notes, dict) else {}
 
 
 def put_block(
