@@ -107,6 +107,7 @@ def register(app: typer.Typer) -> None:
             "thresholds": thresholds,
             "ignore": ignore_wavelengths,
             "resample": resample,
+            "several": len(found.cubes) > 1,
         }
         if found.single and plan.jobs:
             summary = _run(predictor, plan.jobs[0], options, "predict")

@@ -90,9 +90,13 @@ def run_job(
     thresholds: Mapping[str, float] | None = None,
     ignore: bool = False,
     resample: bool = False,
+    several: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> tuple[Summary, list[str]]:
-    """Predict one cube; returns what was done and what to warn of. `progress` is told parts of the whole."""
+    """Predict one cube; returns what was done and what to warn of, by its name where it is one of `several`.
+
+    `progress` is told parts of the whole.
+    """
     with CubeSource.open(*job.cube) as opened:
         warnings = list(opened.facts.warnings)
         source, doubt = match_bands(predictor.manifest, opened, ignore=ignore, resample=resample)
@@ -103,11 +107,11 @@ def run_job(
         )
     for name, file in summary.files.items():
         log.debug("  `%s` to %s", name, file)
-    return summary, [*warnings, *([doubt] if doubt else []), *_remarks(summary)]
+    return summary, [*warnings, *([doubt] if doubt else []), *_remarks(summary, several)]
 
 
-def _remarks(summary: Summary) -> list[str]:
-    remarks = list(summary.warnings)
+def _remarks(summary: Summary, named: bool) -> list[str]:
+    remarks = []
     if summary.nodata_pixels:
         remarks.append(
             f"{summary.nodata_pixels} of {summary.pixels} pixels have no data; "
@@ -128,7 +132,8 @@ def _remarks(summary: Summary) -> list[str]:
             f"{summary.unscored_pixels} of {summary.pixels} pixels have data and no score: the model marks them, or "
             "what it computes of them is not a number; they are never decided for"
         )
-    return remarks
+    where = f"{summary.input}: " if named else ""
+    return [*summary.warnings, *(where + remark for remark in remarks)]
 
 
 def _kind(cube: Input) -> str:

@@ -96,6 +96,33 @@ def test_one_bad_cube_is_reported_and_the_others_are_done(cuvisc: Cuvisc, small:
     assert found == (0, "in/b.npy -> out/b.npz\n1 predicted, 2 skipped, 0 failed\n", "")
 
 
+def test_what_is_odd_about_one_of_several_cubes_names_it(cuvisc: Cuvisc, small: SmallArtifact) -> None:
+    Path("in").mkdir()
+    for name in "ab":
+        cube = small.mean + np.zeros((6, 8, 5), "f4")
+        if name == "b":
+            cube[2, 3, 4], cube[5, 0, 0] = np.nan, np.inf
+        np.save(f"in/{name}.npy", cube.astype("f4"))
+    write_tiff(Path("in/c.tif"), _with_holes(), nodata=-9999)
+    fate = "they have no score and are never decided for"
+    assert cuvisc("predict", "artifact", "in", "-o", "out").err == (
+        f"warning: in/b.npy: 2 of 48 pixels have a band that is NaN or infinite; {fate}\n"
+        f"warning: in/c.tif: 2 of 63 pixels have no data; {fate}\n"
+        "warning: in/c.tif: 1 of 63 pixels have no data in some bands; the model saw the number that stands for none\n"
+    )
+    Path("in/a.npy").unlink()
+    Path("in/c.tif").unlink()
+    assert cuvisc("predict", "artifact", "in", "-o", "one").err == (
+        f"warning: 2 of 48 pixels have a band that is NaN or infinite; {fate}\n"
+    )
+
+
+def _with_holes() -> np.ndarray:
+    cube = cube_of(dtype="i2")
+    cube[2, 3], cube[6, 8], cube[0, 0, 1] = -9999, -9999, -9999
+    return cube
+
+
 def test_what_a_killed_run_left_of_a_cube_is_made_whole(cuvisc: Cuvisc, small: SmallArtifact) -> None:
     for name in ("a", "b"):
         np.save(f"{name}.npy", cube_of())
