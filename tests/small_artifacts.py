@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cuvisc.runtime.onnx_scan import ELEMENT_TYPES, input_dtype_offset
 
-THRESHOLD = 4.0
+THRESHOLD = 300.0
 
 
 @dataclass

@@ -132,6 +132,12 @@ def _remarks(summary: Summary, named: bool) -> list[str]:
             f"{summary.unscored_pixels} of {summary.pixels} pixels have data and no score: the model marks them, or "
             "what it computes of them is not a number; they are never decided for"
         )
+    remarks += [
+        f"`{name}` decides for {decided} of {summary.scored_pixels} pixels; "
+        "are the cube's values those of the training?"
+        for name, decided in summary.decided_pixels.items()
+        if 2 * decided > summary.scored_pixels
+    ]
     where = f"{summary.input}: " if named else ""
     return [*summary.warnings, *(where + remark for remark in remarks)]
 

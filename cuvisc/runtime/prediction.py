@@ -19,7 +19,7 @@ from cuvisc.runtime.data.nodata import find_missing, stored_nodata
 from cuvisc.runtime.data.resampling import Resampled
 from cuvisc.runtime.data.source import CubeSource
 from cuvisc.runtime.data.writers.naming import files_of, format_of
-from cuvisc.runtime.evaluation import SCORE_UNITS
+from cuvisc.runtime.evaluation import DECISIONS, SCORE_UNITS
 from cuvisc.runtime.inference import Part, Predictor
 from cuvisc.runtime.lanes import WriteBehind
 from cuvisc.runtime.output_files import OutputFiles
@@ -38,6 +38,7 @@ class Summary:
     `nodata_pixels` are without data in every band, `non_finite_pixels` have a NaN or infinite band besides: both have
     NaN scores and are never decided for. `partly_nodata_pixels` lack some bands and were predicted as they are.
     `unscored_pixels` have all their data and NaN scores: the model marks them, or computes nothing finite of them.
+    `decided_pixels` says of how many of the others each output of decisions decides for.
     `warnings` are of values unlike those of training.
     """
 
@@ -50,12 +51,18 @@ class Summary:
     nodata_pixels: int
     partly_nodata_pixels: int
     unscored_pixels: int
+    decided_pixels: Mapping[str, int]
     resampled: bool
     warnings: tuple[str, ...]
     seconds: float
     provider: str
     outputs: Mapping[str, tuple[int, ...]]
     files: Mapping[str, str]
+
+    @property
+    def scored_pixels(self) -> int:
+        """Pixels that have a score and are decided on."""
+        return self.pixels - self.non_finite_pixels - self.nodata_pixels - self.unscored_pixels
 
     @property
     def mpixels_per_second(self) -> float:
@@ -93,7 +100,13 @@ def predict_file(
             OutputFiles(format_of(output), placed, source, predictor, _notes(predictor, source, thresholds))
         )
         nodata = stored_nodata(source.facts.nodata, source.dtype)
-        seen = _Seen(nodata, predictor.manifest.bands_read, ValueRange(nodata), _scores(predictor))
+        seen = _Seen(
+            nodata,
+            predictor.manifest.bands_read,
+            ValueRange(nodata),
+            _images(predictor, SCORE_UNITS),
+            dict.fromkeys(_images(predictor, (DECISIONS,)), 0),
+        )
         with (
             closing(predictor.parts(source, thresholds, ahead=True)) as parts,
             WriteBehind(writer.put_all, predictor.group(source)) as behind,
@@ -112,6 +125,7 @@ def predict_file(
         nodata_pixels=seen.without,
         partly_nodata_pixels=seen.partly,
         unscored_pixels=seen.unscored,
+        decided_pixels=seen.decided,
         resampled=isinstance(source, Resampled),
         warnings=_doubts(predictor, source, seen.values),
         seconds=time.perf_counter() - started,
@@ -123,12 +137,13 @@ def predict_file(
 
 @dataclass
 class _Seen:
-    """The range of all values, and how many pixels are without data, not finite or without a score, block by block."""
+    """The range of all values, and how many pixels are without data, not finite, unscored, decided for; by blocks."""
 
     nodata: Any
     bands_read: tuple[int, ...] | None
     values: ValueRange
     scores: tuple[str, ...]
+    decided: dict[str, int]
     non_finite: int = 0
     without: int = 0
     partly: int = 0
@@ -143,15 +158,22 @@ class _Seen:
             self.partly += 0 if self.nodata != self.nodata else missing.partly
             self.without += int(np.count_nonzero(empty))
         self.non_finite += int(np.count_nonzero(part.broken & ~empty))
+        without = part.broken | empty
         lost = [np.isnan(part.outputs[name][0, ..., 0]) for name in self.scores]
         if any(found.any() for found in lost):
-            self.unscored += int(np.count_nonzero(np.logical_or.reduce(lost) & ~(part.broken | empty)))
+            unscored = np.logical_or.reduce(lost) & ~without
+            self.unscored += int(np.count_nonzero(unscored))
+            without |= unscored
+        for name in self.decided:
+            decided = part.outputs[name][0]
+            decided = decided[..., 0] if decided.shape[-1] == 1 else decided.any(axis=-1)
+            self.decided[name] += int(np.count_nonzero(decided & ~without if without.any() else decided))
         return Predicted(part.block, part.outputs, empty, part.broken)
 
 
-def _scores(predictor: Predictor) -> tuple[str, ...]:
-    """Names of the outputs that are scores of every pixel."""
-    found = [output for output in predictor.manifest.outputs if output.unit in SCORE_UNITS]
+def _images(predictor: Predictor, units: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the outputs of one of these units that have a value in every pixel."""
+    found = [output for output in predictor.manifest.outputs if output.unit in units]
     return tuple(output.name for output in found if predictor.is_image(output.name))
 
 

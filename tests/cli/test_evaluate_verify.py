@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from cli_runs import Cuvisc
 from sklearn.metrics import confusion_matrix, roc_auc_score
-from small_artifacts import SmallArtifact, write_artifact
+from small_artifacts import THRESHOLD, SmallArtifact, write_artifact
 
 
 def write_scene(mask: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
@@ -46,7 +46,7 @@ def test_evaluate_prints_six_numbers(cuvisc: Cuvisc, tmp_path: Path) -> None:
     ]  # fmt: skip
     assert lines[15].split() == ["pixels", "that", "are", "decided", "anomalous", "decided", "normal"]
     with np.load("scene.npz") as arrays:
-        decided = small.scores(arrays["cube"]).ravel() >= 4
+        decided = small.scores(arrays["cube"]).ravel() >= THRESHOLD
         (rejections, alarms), (misses, hits) = confusion_matrix(arrays["mask"].ravel() > 0, decided)
     assert [line.split() for line in lines[16:]] == [
         ["anomalous", f"{hits}", f"{misses}"],

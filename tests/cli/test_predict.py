@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from cli_runs import Cuvisc
+from format_files import write_tiff
 from small_artifacts import THRESHOLD, SmallArtifact
 
 
@@ -39,6 +40,7 @@ def test_outputs_are_written_with_their_names_and_a_summary(cuvisc: Cuvisc, smal
         "nodata_pixels": 0,
         "partly_nodata_pixels": 0,
         "unscored_pixels": 0,
+        "decided_pixels": {"decider.decisions": int((small.scores(cube) >= THRESHOLD).sum())},
         "resampled": False,
         "warnings": [],
         "provider": "CPUExecutionProvider",
@@ -77,7 +79,7 @@ def test_a_npy_of_several_images_is_read(cuvisc: Cuvisc, small: SmallArtifact) -
 
 
 def test_pixels_that_are_not_finite_are_warned_of(cuvisc: Cuvisc, small: SmallArtifact) -> None:
-    cube = np.ones((6, 8, 5), "f4")
+    cube = np.full((6, 8, 5), 100, "f4")
     cube[2, 3, 4], cube[5, 0, 0] = np.nan, np.inf
     write_scene(cube=cube)
     found = cuvisc("predict", "artifact", "scene.npz", "-o", "scores.npz", "--json")
@@ -86,6 +88,28 @@ def test_pixels_that_are_not_finite_are_warned_of(cuvisc: Cuvisc, small: SmallAr
         "warning: 2 of 48 pixels have a band that is NaN or infinite; "
         "they have no score and are never decided for\n"
     )
+
+
+@pytest.mark.parametrize("form", ["npy", "tif"])
+def test_decisions_for_most_pixels_are_doubted(cuvisc: Cuvisc, small: SmallArtifact, form: str) -> None:
+    """Most of those that have a score, whatever the model makes of the others, block by block."""
+    cube = np.full((60, 80, 5), 100, "f4")
+    cube[:, :41] /= 32
+    cube[:, -1] = np.nan if form == "npy" else -9999
+    if form == "npy":
+        np.save("scene.npy", cube)
+    else:
+        write_tiff(Path("scene.tif"), cube, nodata=-9999)
+    options = ("predict", "artifact", f"scene.{form}", "--json")
+    found = cuvisc(*options, "-o", "most.npz")
+    doubt = "warning: `decider.decisions` decides for 2460 of 4740 pixels; are the cube's values those of the training?"
+    assert [line for line in found.err.splitlines() if "decides for" in line] == [doubt]
+    assert json.loads(found.out)["decided_pixels"] == {"decider.decisions": 2460}
+    found = cuvisc(*options, "-o", "few.npz", "--threshold", "decider=1e9")
+    assert "decides for" not in found.err
+    cube[:, 39:41] *= 32
+    np.save("fewer.npy", cube)
+    assert "decides for" not in cuvisc("predict", "artifact", "fewer.npy", "-o", "fewer.npz").err
 
 
 def test_a_threshold_moves_the_decisions(cuvisc: Cuvisc, small: SmallArtifact) -> None:

@@ -32,11 +32,11 @@ def test_outputs_of_other_thresholds_and_models_are_made_anew(
     assert cuvisc("predict", "artifact", *asked).code == 0
     plain = _contents()
     assert cuvisc("predict", "artifact", *asked, "--skip-existing") == SKIPPED
-    stricter = (*asked, "--skip-existing", "--threshold", "decider=9")
+    stricter = (*asked, "--skip-existing", "--threshold", "decider=400")
     code, out, err = cuvisc("predict", "artifact", *stricter)
     assert (code, out.splitlines()[-1]) == (0, "2 predicted, 0 skipped, 0 failed")
     assert err == "warning: outputs of 2 cubes are made anew: 2 with other thresholds\n"
-    assert cuvisc("predict", "artifact", *stricter[:-1], "decider.decisions=9.0") == SKIPPED
+    assert cuvisc("predict", "artifact", *stricter[:-1], "decider.decisions=400.0") == SKIPPED
     err = cuvisc("predict", "artifact", *asked, "--skip-existing").err
     assert err == "warning: outputs of 2 cubes are made anew: 2 with other thresholds\n"
     assert _contents() == plain
@@ -81,7 +81,7 @@ def test_notes_of_a_cube_that_was_predicted_are_not_handed_on(
     """A map that is the input of another model says which threshold made it; what is made of it does not."""
     np.save("a.npy", cube_of())
     for form, suffix in (("geotiff", "tif"), ("envi", "hdr")):
-        given = ("-o", form, "--format", form, "--threshold", "decider=9")
+        given = ("-o", form, "--format", form, "--threshold", "decider=400")
         assert cuvisc("predict", "artifact", "a.npy", *given).code == 0
         write_artifact(tmp_path / f"{form}_scorer", bands=1, dtype="float32", decide=False)
         scores = f"{form}/a_rx.scores.{suffix}"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as reference
-from small_artifacts import SmallArtifact, write_artifact
+from small_artifacts import THRESHOLD, SmallArtifact, write_artifact
 
 from cuvisc.runtime.confusion import Confusion
 from cuvisc.runtime.data.truth import names_of_truth
@@ -125,7 +125,7 @@ def test_an_artifact_is_measured_end_to_end(
 ) -> None:
     small = write_artifact(tmp_path / "artifact")
     result = evaluate_file(Predictor(small.folder), scene, thresholds=thresholds)
-    expected = expected_quality(small, scene, thresholds.get("decider", 4.0))
+    expected = expected_quality(small, scene, thresholds.get("decider", THRESHOLD))
     assert result.metrics() == pytest.approx(expected)
     assert result.reasons == {}
 
@@ -135,7 +135,7 @@ def test_the_threshold_of_the_decisions_is_the_lowest_score_decided_for(tmp_path
     with np.load(scene) as arrays:
         scores = small.scores(arrays["cube"])
     threshold = evaluate_file(Predictor(small.folder), scene).threshold
-    assert threshold == pytest.approx(scores[scores >= 4.0].min(), rel=1e-5)
+    assert threshold == pytest.approx(scores[scores >= THRESHOLD].min(), rel=1e-5)
 
 
 def test_files_together_are_measured_as_if_they_were_one(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_files_together_are_measured_as_if_they_were_one(tmp_path: Path) -> None
     assert result.auroc == pytest.approx(reference.roc_auc_score(positive, together), abs=1e-9)
     expected = reference.average_precision_score(positive, together)
     assert result.average_precision == pytest.approx(expected, abs=1e-9)
-    assert result.f1 == pytest.approx(reference.f1_score(positive, together >= 4))
+    assert result.f1 == pytest.approx(reference.f1_score(positive, together >= THRESHOLD))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
