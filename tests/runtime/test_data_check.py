@@ -126,6 +126,62 @@ def test_values_that_are_not_finite_or_at_full_scale_are_counted(folder: Path) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "fill", "share", "words"),
+    [
+        ("f4", -3.4028234663852886e38, 30, "-3.4028235e+38"),
+        ("f4", 3.4028234663852886e38, 30, "3.4028235e+38"),
+        ("f4", 1e20, 3, "1e+20"),
+        ("f8", 1e20, 0.5, "1e+20"),
+        ("i2", -9999, 30, "-9999"),
+        ("f4", -9999, 3, "-9999"),
+        ("u2", 0, 3, "0"),
+        ("u2", 65535, 3, "65535"),
+    ],
+)
+def test_a_number_in_every_band_of_many_pixels_may_stand_for_none(
+    folder: Path, dtype: str, fill: float, share: float, words: str
+) -> None:
+    """And is not taken for saturation; nor is it told where the file declares it or the graph marks it."""
+    cube = cube_of((40, 40, 5)).astype(dtype)
+    count = int(share * 16)
+    cube.reshape(-1, 5)[:count] = fill
+    np.save("a.npy", cube)
+    found = checked("type: CubeFiles, train: [a.npy]", FROZEN)
+    assert said(found) == [f"warning: a.npy: {count} pixels hold {words} in every band ({share:.2f}%)"]
+    help = f"if that stands for no data, add NoDataMask {{nodata: {words}}}"
+    assert [finding.help for finding in found.findings if finding.severity == "warning"] == [help]
+    assert found.survey.images["a.npy"].tally.saturated_pixels == 0
+    masked = FROZEN.replace("nodes:", f"nodes:\n  filled: {{type: NoDataMask, nodata: {words}}}")
+    assert masked != FROZEN
+    assert said(checked("type: CubeFiles, train: [a.npy]", masked)) == []
+    write_envi(Path("b.hdr"), cube, **{"data ignore value": words})
+    assert said(checked("type: CubeFiles, train: [b.hdr]", FROZEN)) == []
+
+
+def test_few_flat_pixels_and_those_of_a_converter_at_its_most_are_no_numbers_for_none(folder: Path) -> None:
+    cube = cube_of((40, 40, 5))
+    cube[0, :15] = 0
+    cube[1:, :, :4] = np.maximum(cube[1:, :, :4], 1)
+    cube[1, :, :4] = 7
+    np.save("a.npy", cube)
+    assert said(checked("type: CubeFiles, train: [a.npy]", FROZEN)) == []
+    cube[2, :20] = 4095
+    np.save("a.npy", cube)
+    found = checked("type: CubeFiles, train: [a.npy]", FROZEN)
+    assert said(found) == ["warning: a.npy: 20 pixels at full scale, 4095 (1.25%)"]
+
+
+def test_the_same_number_in_several_files_is_one_finding(folder: Path) -> None:
+    for name in "abc":
+        cube = cube_of((20, 20, 5), seed=ord(name)).astype("i2")
+        cube[:4] = -9999 if name != "c" else cube[:4]
+        np.save(f"{name}.npy", cube)
+    assert said(checked("type: CubeFiles, train: [a.npy, b.npy, c.npy]", FROZEN))[0] == (
+        "warning: a.npy, b.npy: 160 pixels hold -9999 in every band (20.00%)"
+    )
+
+
 def test_the_number_for_no_data_in_some_bands_is_told_from_values(folder: Path) -> None:
     cube = cube_of((9, 9, 5)).astype("f4")
     cube[..., 4] = -9999

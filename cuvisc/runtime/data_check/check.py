@@ -71,7 +71,7 @@ def check_data(graph: TypedGraph, bar: Bar) -> DataCheck:
     findings += find_in_stages(survey, graph)
     if survey.images:
         findings += find_in_truth(survey, graph)
-        findings += find_in_values(list(survey.images.values()))
+        findings += find_in_values(list(survey.images.values()), graph)
     ordered = sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
     return DataCheck(survey, tuple(ordered), estimate(survey, datamodule))
 

@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cuvisc.runtime.data_check.flat import FlatSpectra
+
 Floats = NDArray[np.float64]
 FULL_SCALES = {2**bits - 1 for bits in (10, 12, 14)}
 """Largest values of common converters; those of the dtypes come on top."""
+_EXPOSED = FULL_SCALES | {2**8 - 1}
 _NEAR = 0.98
 _PILED = 10
+_FILLED = 0.01
+_MOST_FILLS = 2
 
 
 class Tally:
@@ -29,6 +34,7 @@ class Tally:
         self.dtype: np.dtype[Any] | None = None
         self.pixels_at_top = 0
         self._top, self._values_at_top, self._values_below = -np.inf, 0, 0
+        self._flat = FlatSpectra()
         self._sums, self._counts = np.zeros(bands), np.zeros(bands, np.int64)
         self._digests = [hashlib.blake2b(digest_size=16) for _ in range(bands)]
 
@@ -39,6 +45,7 @@ class Tally:
         self.dtype = spectra.dtype
         columns = np.ascontiguousarray(spectra.T)
         finite = self._usable(columns)
+        self._flat.add(columns)
         self.pixels += len(spectra)
         for digest, column in zip(self._digests, columns, strict=True):
             digest.update(column)
@@ -130,14 +137,41 @@ class Tally:
         return joined.digest()
 
     @property
+    def fills(self) -> dict[float, int]:
+        """Values that pixels hold in every band as if for no data, and how many do: 1 in 100, or all at the top.
+
+        None where every pixel is flat, for then bands are alike, and none that is what a converter gives at most.
+        """
+        found = self._flat.counts
+        if self.dtype is None or found.total() == self.pixels:
+            return {}
+        exposed = _EXPOSED if self.dtype.kind in "iu" else set()
+        return {
+            value: count
+            for value, count in found.most_common(_MOST_FILLS)
+            if count > 1
+            and value != self.nodata
+            and value not in exposed
+            and (count >= _FILLED * self.pixels or (value == self._top and self._fills_top()))
+        }
+
+    def _fills_top(self) -> bool:
+        """Whether the largest value would be taken for full scale, and no pixel has it in some bands alone."""
+        return self._is_full_scale() and self._flat.counts[self._top] == self.pixels_at_top
+
+    @property
     def saturated_pixels(self) -> int:
         """Pixels with a value at full scale: the largest of the image, where it is one of a converter or piled up.
 
-        It is piled up when one pixel in a thousand has it, and ten times as many values as lie up to 2 % below.
+        It is piled up when one pixel in a thousand has it, and ten times as many values as lie up to 2 % below. What
+        fills every band of a pixel is none.
         """
+        return self.pixels_at_top if self._is_full_scale() and self._top not in self.fills else 0
+
+    def _is_full_scale(self) -> bool:
         if self.pixels_at_top < 2 or self.dtype is None or self.minimum == self.maximum:
-            return 0
+            return False
         if self.dtype.kind in "iu" and self._top in FULL_SCALES | {np.iinfo(self.dtype).max}:
-            return self.pixels_at_top
+            return True
         piled = self._values_at_top > _PILED * self._values_below
-        return self.pixels_at_top if piled and self.pixels_at_top * 1000 > self.pixels else 0
+        return piled and self.pixels_at_top * 1000 > self.pixels

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from cuvisc.compiler.graph import TypedGraph
 from cuvisc.runtime.data.ranges import ranges
 from cuvisc.runtime.data_check.finding import Finding, Severity, counted, listed
 from cuvisc.runtime.data_check.survey import Image
@@ -16,10 +18,11 @@ _OTHER_LEVEL = 2.0
 _SMALLEST_GROUP = 3
 
 
-def find_in_values(images: Sequence[Image]) -> Iterator[Finding]:
+def find_in_values(images: Sequence[Image], graph: TypedGraph) -> Iterator[Finding]:
     """Everything about values and bands that is worth knowing, the same fact of several images in one finding."""
     yield from _not_finite(images)
     yield from _numbers_for_none(images)
+    yield from _fills(images, graph)
     yield from _saturated(images)
     yield from _bands(images)
     yield from _drift(images)
@@ -67,6 +70,42 @@ def _numbers_for_none(images: Sequence[Image]) -> Iterator[Finding]:
                 "number for no data, in pixels that have data in other bands",
                 "it is trained on as a number: leave such bands out, or such pixels by `ignore_label`",
             )
+
+
+def _fills(images: Sequence[Image], graph: TypedGraph) -> Iterator[Finding]:
+    """Numbers that may stand for no data, which no file declares and no node of the graph marks."""
+    of_value: dict[str, list[tuple[Image, int]]] = defaultdict(list)
+    for image in images:
+        for value, count in image.tally.fills.items():
+            if not _is_marked(value, graph):
+                of_value[_exact(value, image.tally.dtype)].append((image, count))
+    for number, found in of_value.items():
+        count, pixels = sum(count for _, count in found), sum(image.tally.pixels for image, _ in found)
+        yield Finding(
+            "warning",
+            "values",
+            f"{_where([image.name for image, _ in found], images)}: {counted(count, 'pixel holds', 'pixels hold')} "
+            f"{number} in every band ({count / pixels:.2%})",
+            f"if that stands for no data, add NoDataMask {{nodata: {number}}}",
+        )
+
+
+def _is_marked(value: float, graph: TypedGraph) -> bool:
+    """Whether a node makes pixels of this value invalid; it compares numbers as float32 has them."""
+    for node in graph.nodes:
+        if node.type == "NoDataMask":
+            given = (value, node.params["nodata"], node.params["saturation"])
+            with np.errstate(over="ignore"):
+                single, nodata, saturation = (np.float32(np.nan if one is None else one) for one in given)
+            if single == nodata or single >= saturation:
+                return True
+    return False
+
+
+def _exact(value: float, dtype: np.dtype[Any] | None) -> str:
+    """The shortest number that is this value in its dtype."""
+    whole = value.is_integer() and abs(value) < 1e15
+    return str(int(value)) if whole or dtype is None else str(dtype.type(value))
 
 
 def _saturated(images: Sequence[Image]) -> Iterator[Finding]:
