@@ -32,6 +32,7 @@ from cuvisc.language.statistics import (
 from cuvisc.runtime.batches import pixels_of
 from cuvisc.runtime.carry import statistic_for
 from cuvisc.runtime.data.contract import check_batch
+from cuvisc.runtime.data_check.flat import doubts_of_sample
 from cuvisc.runtime.lanes import read_ahead
 from cuvisc.runtime.missing import blank
 from cuvisc.runtime.progress import follow, log
@@ -148,7 +149,10 @@ class _Phase:
                 excluded + moments.count,
             )
         warn_of_rounding(reading.dtype, moments)
-        return InputProfile(reading.dtype, extrema, moments, reading.sampled(), excluded)
+        sample = reading.sampled()
+        for doubt in doubts_of_sample(sample, self.module.graph):
+            log.warning("%s", doubt)
+        return InputProfile(reading.dtype, extrema, moments, sample, excluded)
 
     def _warn_of_losses(self, reading: _Reading, most: int) -> int:
         """Say where more than the `most` pixels that are known of are left out, and return how many that are."""

@@ -13,7 +13,7 @@ import torch
 from fitted_graphs import fit_module, typed
 from hypothesis import given
 from hypothesis import strategies as st
-from memory_data import ANOMALY, scene
+from memory_data import ANOMALY, FROZEN, scene
 from sklearn.decomposition import PCA
 
 from cuvisc.compiler.module import CompiledGraph, build_module
@@ -225,6 +225,26 @@ def test_pixels_that_are_not_finite_are_left_out_and_counted(caplog: pytest.LogC
     assert_same_state(module, without, 1e-6)
     assert done.profile.excluded == 7
     assert np.isfinite(done.profile.sample).all()
+
+
+@pytest.mark.parametrize(("count", "told"), [(180, True), (7, False)])
+def test_a_number_in_every_band_of_many_pixels_is_doubted(
+    caplog: pytest.LogCaptureFixture, count: int, told: bool
+) -> None:
+    """Unless few have it, or the graph marks it."""
+    cubes, _ = scene(dtype="float32")
+    cubes.reshape(-1, cubes.shape[-1])[:count] = -9999
+    masked = FROZEN.replace("nodes:", "nodes:\n  filled: {type: NoDataMask, nodata: -9999}")
+    with caplog.at_level(logging.WARNING, "cuvisc"):
+        fit(FROZEN, [cubes])
+        doubts = list(caplog.messages)
+        fit(masked, [cubes])
+    words = (
+        "some 25.0% of the training pixels hold -9999 in every band; "
+        "if that stands for no data, add NoDataMask {nodata: -9999}"
+    )
+    assert doubts == ([words] if told else [])
+    assert words not in caplog.messages[len(doubts) :]
 
 
 def test_data_that_cannot_be_fitted_names_the_node_and_its_place() -> None:

@@ -8,16 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cuvisc.runtime.data_check.flat import FlatSpectra
+from cuvisc.runtime.data_check.flat import FILLED, FULL_SCALES, MOST_FILLS, FlatSpectra, may_be_exposed
 
 Floats = NDArray[np.float64]
-FULL_SCALES = {2**bits - 1 for bits in (10, 12, 14)}
-"""Largest values of common converters; those of the dtypes come on top."""
-_EXPOSED = FULL_SCALES | {2**8 - 1}
 _NEAR = 0.98
 _PILED = 10
-_FILLED = 0.01
-_MOST_FILLS = 2
 
 
 class Tally:
@@ -145,14 +140,13 @@ class Tally:
         found = self._flat.counts
         if self.dtype is None or found.total() == self.pixels:
             return {}
-        exposed = _EXPOSED if self.dtype.kind in "iu" else set()
         return {
             value: count
-            for value, count in found.most_common(_MOST_FILLS)
+            for value, count in found.most_common(MOST_FILLS)
             if count > 1
             and value != self.nodata
-            and value not in exposed
-            and (count >= _FILLED * self.pixels or (value == self._top and self._fills_top()))
+            and not may_be_exposed(value, self.dtype)
+            and (count >= FILLED * self.pixels or (value == self._top and self._fills_top()))
         }
 
     def _fills_top(self) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.runtime.data.ranges import ranges
 from cuvisc.runtime.data_check.finding import Finding, Severity, counted, listed
+from cuvisc.runtime.data_check.flat import exact, is_marked, remedy
 from cuvisc.runtime.data_check.survey import Image
 
 _OTHER_SCALE = 10.0
@@ -77,8 +77,8 @@ def _fills(images: Sequence[Image], graph: TypedGraph) -> Iterator[Finding]:
     of_value: dict[str, list[tuple[Image, int]]] = defaultdict(list)
     for image in images:
         for value, count in image.tally.fills.items():
-            if not _is_marked(value, graph):
-                of_value[_exact(value, image.tally.dtype)].append((image, count))
+            if not is_marked(value, graph):
+                of_value[exact(value, image.tally.dtype)].append((image, count))
     for number, found in of_value.items():
         count, pixels = sum(count for _, count in found), sum(image.tally.pixels for image, _ in found)
         yield Finding(
@@ -86,26 +86,8 @@ def _fills(images: Sequence[Image], graph: TypedGraph) -> Iterator[Finding]:
             "values",
             f"{_where([image.name for image, _ in found], images)}: {counted(count, 'pixel holds', 'pixels hold')} "
             f"{number} in every band ({count / pixels:.2%})",
-            f"if that stands for no data, add NoDataMask {{nodata: {number}}}",
+            remedy(number),
         )
-
-
-def _is_marked(value: float, graph: TypedGraph) -> bool:
-    """Whether a node makes pixels of this value invalid; it compares numbers as float32 has them."""
-    for node in graph.nodes:
-        if node.type == "NoDataMask":
-            given = (value, node.params["nodata"], node.params["saturation"])
-            with np.errstate(over="ignore"):
-                single, nodata, saturation = (np.float32(np.nan if one is None else one) for one in given)
-            if single == nodata or single >= saturation:
-                return True
-    return False
-
-
-def _exact(value: float, dtype: np.dtype[Any] | None) -> str:
-    """The shortest number that is this value in its dtype."""
-    whole = value.is_integer() and abs(value) < 1e15
-    return str(int(value)) if whole or dtype is None else str(dtype.type(value))
 
 
 def _saturated(images: Sequence[Image]) -> Iterator[Finding]:
