@@ -16,6 +16,7 @@ from cuvisc.compiler.expectations import check_expectations
 from cuvisc.compiler.graph import INPUT, TypedGraph
 from cuvisc.compiler.infer import Inference
 from cuvisc.compiler.logged import check_monitored
+from cuvisc.compiler.outdated import check_outdated
 from cuvisc.compiler.references import References
 from cuvisc.compiler.remarks import check_targets, check_use
 from cuvisc.compiler.sizes import Size
@@ -77,6 +78,7 @@ def _check(
     )
     check_targets(graph, catalogue, targets, diagnostics)
     check_use(graph, diagnostics)
+    check_outdated(graph, diagnostics)
     check_expectations(graph, catalogue, diagnostics)
     check_contradictions(graph, diagnostics)
     check_monitored(graph, catalogue, diagnostics)

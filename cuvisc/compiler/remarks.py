@@ -40,7 +40,6 @@ def check_use(graph: TypedGraph, diagnostics: Diagnostics) -> None:
     _unused_nodes(graph, diagnostics)
     _joined_with_themselves(graph, diagnostics)
     _weightless_losses(graph, diagnostics)
-    _statistics_of_other_bands(graph, diagnostics)
     if not _epochs_without_training(graph, diagnostics):
         _training_without_effect(graph, diagnostics)
 
@@ -119,31 +118,6 @@ def _training_without_effect(graph: TypedGraph, diagnostics: Diagnostics) -> Non
                 node.span,
                 help=_freeze(node),
             )
-
-
-def _statistics_of_other_bands(graph: TypedGraph, diagnostics: Diagnostics) -> None:
-    """Fitted nodes behind one whose bands training exchanges, and which keep the statistics of the bands before."""
-    trainer = graph.spec.training.get("trainer")
-    if isinstance(trainer, Mapping) and trainer.get("max_epochs") == 0:
-        return
-    behind: dict[str, str] = {}
-    trained = trained_nodes(graph)
-    for node in graph.nodes:
-        before = [behind[value.node] for value in node.reads() if value.node in behind]
-        if before:
-            behind[node.id] = before[0]
-            if node.statistics is not None and not node.trainable:
-                diagnostics.warning(
-                    "W309",
-                    f"`nodes.{node.id}` is fitted to the bands that `{before[0]}` selects at the start, and training "
-                    "exchanges them",
-                    node.span,
-                    help=_make_trainable([node]) or f"move it before `{before[0]}`",
-                )
-        elif node in trained and any(
-            node.params.get(name) is True for name in node.entry.get("exchanges", ())
-        ):
-            behind[node.id] = node.id
 
 
 def _make_trainable(upstream: Iterable[TypedNode]) -> str:

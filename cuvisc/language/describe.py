@@ -137,13 +137,14 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             )
             if cls.trained_by
             else None,
-            "exchanges": list(cls.exchanges),
             "compared": _compared(cls.compared),
             "reads_spectrum": cls.reads_spectrum,
             "selects": cls.selects,
             "recentres": cls.recentres,
             "targets": dict(cls.targets),
         }
+        if cls.reselects:
+            facts["reselects"] = True
         lineage = [base.__name__ for base in cls.__mro__[1:] if issubclass(base, Node) and base is not Node]
         if lineage:
             facts["bases"] = lineage

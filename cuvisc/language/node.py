@@ -41,13 +41,13 @@ class Node(Declared, nn.Module):
     ``mapping``     how the output depends on the input once fitted: ``diagonal`` (band by band), ``affine``, or None;
     ``opening``     where that is None, the affine map that the body begins with: what comes before folds into it;
     ``trained_by``  the name of the boolean parameter that makes the trainable state move in phase 2;
-    ``exchanges``   names of boolean parameters; with any of them training exchanges the bands that leave;
     ``constraints`` such as ``(("n_components", "<=", "C"),)``, or ``disjoint`` and ``as many as`` between lists;
                     two more items say where it holds: ``("k", "<", 1, "apply_sigmoid", True)``;
     ``compared``    parameters that are compared with the input as it is, with the units of input for which they are;
     ``reads_spectrum``  whether it asks what the bands of its input are: ``self.spectrum``, there from ``bind`` on;
     ``selects``     the size of its output, which keeps the bands that a ``Selection`` of its parameters means;
     ``recentres``   the parameter that holds the centres of its output's bands, for which it needs those of its input;
+    ``reselects``   whether training it exchanges the bands that leave: what was fitted behind it no longer holds;
     ``marks``       the output that says which pixels hold a measurement: others take no part in what phase 2 learns;
     ``targets``     export targets the node cannot be expressed in, with the reason.
     """
@@ -57,12 +57,12 @@ class Node(Declared, nn.Module):
     mapping: ClassVar[Mapped | Choose[Mapped]] = None
     opening: ClassVar[Mapped | Choose[Mapped]] = None
     trained_by: ClassVar[str | None] = None
-    exchanges: ClassVar[tuple[str, ...]] = ()
     constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
     compared: ClassVar[Mapping[str, Unit | Choose[Unit]]] = {}
     reads_spectrum: ClassVar[bool] = False
     selects: ClassVar[str | None] = None
     recentres: ClassVar[str | None] = None
+    reselects: ClassVar[bool] = False
     marks: ClassVar[str | None] = None
     targets: ClassVar[Mapping[str, str]] = {}
 

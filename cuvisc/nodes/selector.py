@@ -22,8 +22,7 @@ class SoftChannelSelector(Node):
     g is Gumbel noise while training (Jang, Gu & Poole 2017) and zero otherwise. With ``hard``, w is 1 for the
     n_select bands of largest logit and 0 for the others; gradients pass through the soft weights. With
     ``reduce`` the n_select bands of largest logit leave alone, in the order of the cube, and the exported
-    model reads no others. What is fitted behind these two knows the bands of the start alone: training exchanges
-    them, so it has to be trained too (``trainable_stats`` of RXGlobal).
+    model reads no others.
     """
 
     aliases = ("cuvis_ai.node.selector.SoftChannelSelector",)
@@ -48,7 +47,7 @@ class SoftChannelSelector(Node):
     statistics = Choose("init_method", {"variance": Moments(of="cube")}, otherwise=None)
     mapping = Choose("reduce", {True: "affine"}, otherwise="diagonal")
     trained_by = "trainable"
-    exchanges = ("hard", "reduce")
+    reselects = True
     constraints = (("n_select", "<=", "C"),)
 
     def solve(self, measured: Result | None) -> Fitted:

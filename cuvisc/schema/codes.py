@@ -296,11 +296,11 @@ CODES: Mapping[str, Code] = {
         "rx: {type: RXGlobal, parent: [normalizer, normalizer]}",
     ),
     "W309": Code(
-        "statistics of other bands",
-        "A selector that is trained lets other bands leave than at the start, when everything behind it was fitted. A "
-        "background that is not trained with it is then subtracted from the wrong bands, and scores mean little. "
-        "Train the statistics too, fit them before the selection, or select with `trainable: false`.",
-        "sel: {type: SoftChannelSelector, n_select: 3, hard: true}   # before rx: {type: RXGlobal}",
+        "statistics of bands that training exchanges",
+        "What phase 1 fits behind a trained selector of bands holds for the bands selected at first. Once others "
+        "take their places, a node that does not train with it computes with means and covariances of bands it no "
+        "longer reads, and its scores are wrong without looking so.",
+        "rx: {type: RXGlobal, parent: selector}   # trained, and no `trainable_stats: true` here",
     ),
     "W501": Code(
         "data not seen",
