@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from cuvisc.compiler.gradients import nothing_trains
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Path
@@ -27,6 +28,9 @@ _TOLD_APART_BY: Mapping[str, tuple[str, ...]] = {
 
 ENDING = ("EarlyStopping", "Timer")
 """Callbacks that may end a training."""
+
+NO_STEPS = "leave it out, or set `max_epochs: 0` to fit statistics only"
+"""What to do about an option that allows no step."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,33 @@ def check_contradictions(graph: TypedGraph, diagnostics: Diagnostics) -> None:
     if graph.spec.document.sources:
         # A training that is written in Python may end by an object that no spec can name.
         rules.append(_ending)
+    if nothing_trains(graph) is None:
+        rules.append(_standstill)
     for rule in rules:
         for found in rule(training):
             diagnostics.error(
                 "E314", found.fact, graph.spec.document.value_span(found.path), help=found.remedy
             )
+
+
+def standstill(trainer: Mapping[str, object]) -> str | None:
+    """The option of the trainer that lets phase 2 begin and take no step; None where there is none."""
+    if trainer.get("max_epochs") == 0 or trainer.get("fast_dev_run"):
+        return None
+    none = [name for name in ("limit_train_batches", "max_steps") if trainer.get(name) == 0]
+    if trainer.get("overfit_batches") and "limit_train_batches" in none:
+        none.remove("limit_train_batches")
+    return none[0] if none else None
+
+
+def _standstill(training: _Training) -> Iterator[_Finding]:
+    option = standstill(training.trainer)
+    if option is not None:
+        yield _Finding(
+            (*_TRAINER, option),
+            f"`training.trainer.{option}: 0` leaves phase 2 nothing to train on",
+            NO_STEPS,
+        )
 
 
 def _devices(training: _Training) -> Iterator[_Finding]:

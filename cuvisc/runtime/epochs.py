@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cuvisc.compiler.contradictions import ENDING
+from cuvisc.compiler.contradictions import ENDING, NO_STEPS, standstill
 from cuvisc.compiler.gradients import nothing_trains
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.language.declare import Declared
@@ -17,6 +17,9 @@ def epochs_of(graph: TypedGraph, config: TrainingConfig) -> int:
     """The epochs of phase 2; raises :class:`SpecError` when some are asked for and there is nothing to train."""
     reason = nothing_trains(graph)
     asked = config.trainer.max_epochs
+    option = standstill(vars(config.trainer)) if reason is None else None
+    if option is not None:
+        raise SpecError(f"training.trainer.{option} is 0, so that phase 2 takes no step: {NO_STEPS}")
     if asked is None:
         return DEFAULT_EPOCHS if reason is None else 0
     if asked == 0 or reason is None:

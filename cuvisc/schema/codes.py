@@ -231,7 +231,7 @@ CODES: Mapping[str, Code] = {
     "E314": Code(
         "training options exclude each other",
         "The options of the training section contradict each other, or ask for what no training can have: Lightning "
-        "would refuse them after phase 1, or leave one of them out in silence.",
+        "would refuse them after phase 1, or leave one of them out in silence, or train nothing.",
         "training: {trainer: {max_epochs: -1, max_time: 00:01:00:00}, optimizer: {scheduler: one_cycle}}",
     ),
     "E315": Code(

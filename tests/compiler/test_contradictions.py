@@ -128,6 +128,18 @@ def excerpt(training: str, pointed: str, remedy: str) -> tuple[str, str]:
             ),
             "take ddp",
         ),
+        (
+            "trainer: {limit_train_batches: 0}",
+            "0",
+            "`training.trainer.limit_train_batches: 0` leaves phase 2 nothing to train on",
+            "leave it out, or set `max_epochs: 0` to fit statistics only",
+        ),
+        (
+            "trainer: {max_epochs: -1, max_steps: 0}",
+            "0",
+            "`training.trainer.max_steps: 0` leaves phase 2 nothing to train on",
+            "leave it out, or set `max_epochs: 0` to fit statistics only",
+        ),
     ],
 )
 def test_options_that_exclude_each_other(training: str, pointed: str, fact: str, remedy: str) -> None:
@@ -148,10 +160,18 @@ def test_options_that_exclude_each_other(training: str, pointed: str, fact: str,
         "trainer: {enable_checkpointing: false, callbacks: [{type: ModelCheckpoint, enabled: false}]}",
         f"trainer: {{max_epochs: -1, max_steps: 9, callbacks: [{SWA}]}}",
         f"trainer: {{strategy: ddp, callbacks: [{SWA}]}}",
+        "trainer: {max_epochs: 0, limit_train_batches: 0, max_steps: 0}",
+        "trainer: {fast_dev_run: true, limit_train_batches: 0, max_steps: 0}",
+        "trainer: {overfit_batches: 1, limit_train_batches: 0}",
     ],
 )
 def test_options_that_go_together(training: str) -> None:
     assert answer(training) == ""
+
+
+def test_nothing_to_train_has_no_steps_to_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "GRAPH", "nodes:\n  pca: {type: TrainablePCA, n_components: 3}\n\n")
+    assert answer("trainer: {limit_train_batches: 0, max_steps: 0}") == ""
 
 
 def test_checkpoints_are_written_by_epochs_or_by_steps() -> None:

@@ -339,6 +339,16 @@ def test_epochs_that_would_train_nothing_are_refused(text: str, message: str) ->
     assert str(caught.value) == f"training.trainer.max_epochs is 3, but {message}"
 
 
+@pytest.mark.parametrize("option", ["limit_train_batches", "max_steps"])
+def test_training_without_a_step_is_refused(option: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        epochs_of(*plain(ANOMALY, **{option: 0}))
+    assert str(caught.value) == (
+        f"training.trainer.{option} is 0, so that phase 2 takes no step: leave it out, {END}"
+    )
+    assert epochs_of(*plain(FROZEN, **{option: 0})) == 0
+
+
 def test_training_without_an_end_is_refused() -> None:
     with pytest.raises(SpecError) as caught:
         epochs_of(*plain(ANOMALY, max_epochs=-1))
