@@ -13,7 +13,14 @@ from typing import Any
 from cuvisc.compiler.declared import Use
 from cuvisc.compiler.graph import INPUT, ValueRef
 from cuvisc.compiler.sizes import Origin, Size, Sizes, Value
-from cuvisc.language.selection import Selection, SelectionError, check_distinct, check_inside, known_centers
+from cuvisc.language.selection import (
+    Selection,
+    SelectionError,
+    SelfContradiction,
+    check_distinct,
+    check_inside,
+    known_centers,
+)
 from cuvisc.language.spectrum import Spectrum, joined
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.spec import Spec
@@ -49,7 +56,7 @@ class Spectra:
         selects, recentres = use.entry.get("selects"), use.entry.get("recentres")
         if recentres is not None:
             centers: Any = use.params[recentres]
-            check_distinct(centers)
+            check_distinct(centers, recentres)
             if spectrum is not None and isinstance(bands.value, int):
                 check_inside(known_centers(spectrum, bands.value, recentres), centers)
             return Spectrum(tuple(map(float, centers)))
@@ -62,6 +69,7 @@ class Spectra:
     def _select(self, use: Use, symbol: str, spectrum: Spectrum | None, bands: Size) -> Spectrum | None:
         named: dict[str, Any] = {one.name: use.params[one.name] for one in fields(Selection)}
         selection = Selection(**named)
+        selection.check_distinct()
         if not isinstance(bands.value, int) or (spectrum is None and selection.needs_wavelengths):
             return None
         # Which bands are bad is the judgement of all files together.
@@ -72,12 +80,13 @@ class Spectra:
         return None if spectrum is None else spectrum.of(kept)
 
     def _refuse(self, use: Use, error: SelectionError, bands: Size) -> None:
-        span = bands.origin.span if bands.origin is not None else None
+        alone = isinstance(error, SelfContradiction)
+        span = bands.origin.span if bands.origin is not None and not alone else None
         self._diagnostics.error(
             "E502",
             f"`{use.owner}` ({use.name}): {error}",
             use.param_span(error.parameter),
-            label="the bands it looks for; `cuvisc inspect FILE` shows those there are",
+            label="" if alone else "the bands it looks for; `cuvisc inspect FILE` shows those there are",
             notes=((span, f"its {bands.value} comes from {bands.origin.name}"),)
             if bands.origin is not None and span is not None
             else (),

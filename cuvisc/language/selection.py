@@ -16,6 +16,10 @@ class SelectionError(ValueError):
         self.parameter = parameter
 
 
+class SelfContradiction(SelectionError):
+    """Bands that no data can have as they are wanted."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """Bands as parameters name them; a field has the name of its parameter. Lengths are in nanometres."""
@@ -30,8 +34,14 @@ class Selection:
         """Whether the centres of the bands decide."""
         return self.wavelengths is not None or bool(self.ranges)
 
+    def check_distinct(self) -> None:
+        """Raise :class:`SelfContradiction` for a band or a wavelength that is named twice."""
+        check_distinct(self.indices or (), "indices", "band {:d}")
+        check_distinct(self.wavelengths or (), "wavelengths")
+
     def of(self, bands: int, spectrum: Spectrum | None) -> list[int]:
         """Numbers of the bands that are meant, ascending; raises :class:`SelectionError`."""
+        self.check_distinct()
         everything = self.wavelengths is None and self.ranges is None and self.indices is None
         kept = set(range(bands)) if everything else set()
         if self.indices is not None:
@@ -94,11 +104,11 @@ def check_inside(known: Sequence[float], wanted: Sequence[float]) -> None:
         )
 
 
-def check_distinct(wanted: Sequence[float]) -> None:
-    """Raise :class:`SelectionError` for a centre that is named twice."""
-    twice = [center for place, center in enumerate(wanted) if center in wanted[:place]]
+def check_distinct(wanted: Sequence[float], parameter: str, form: str = "{:g} nm") -> None:
+    """Raise :class:`SelfContradiction` for what a parameter names twice; `form` says how one of it is shown."""
+    twice = [one for place, one in enumerate(wanted) if one in wanted[:place]]
     if twice:
-        raise SelectionError(f"`centers` names {twice[0]:g} nm twice; name it once", "centers")
+        raise SelfContradiction(f"`{parameter}` names {form.format(twice[0])} twice; name it once", parameter)
 
 
 def _nearest(centers: tuple[float, ...], wanted: Sequence[float]) -> list[int]:

@@ -143,7 +143,7 @@ def _centers(node: SpectralResampler, bands: int) -> tuple[float, ...]:
 def _check_centers(known: Any, wanted: Any) -> None:
     """Raise :class:`FitError` for centres that would have to be made up, and for repeated ones."""
     try:
-        check_distinct(wanted.tolist())
+        check_distinct(wanted.tolist(), "centers")
         check_inside(known.tolist(), wanted.tolist())
     except SelectionError as error:
         raise FitError(str(error)) from error

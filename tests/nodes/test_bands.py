@@ -55,6 +55,8 @@ def test_selection(params: dict[str, Any], kept: list[int]) -> None:
     ("params", "spectrum", "message"),
     [
         ({"indices": [20]}, None, "`indices` names band 20, but it reads 20, numbered from 0"),
+        ({"indices": [3, 5, 3]}, None, "`indices` names band 3 twice; name it once"),
+        ({"wavelengths": [450.0, 450.0]}, JUDGED, "`wavelengths` names 450 nm twice; name it once"),
         (
             {"wavelengths": [500.0]},
             None,
