@@ -19,6 +19,8 @@ from cuvisc.language.selection import (
     SelfContradiction,
     check_distinct,
     check_inside,
+    check_seen,
+    gaussian_widths,
     known_centers,
 )
 from cuvisc.language.spectrum import Spectrum, joined
@@ -57,8 +59,16 @@ class Spectra:
         if recentres is not None:
             centers: Any = use.params[recentres]
             check_distinct(centers, recentres)
+            widths = use.fact("gaussian_widths")
+            fwhm: Any = use.params[widths] if isinstance(widths, str) else None
+            if isinstance(widths, str):
+                gaussian_widths(centers, fwhm)
             if spectrum is not None and isinstance(bands.value, int):
-                check_inside(known_centers(spectrum, bands.value, recentres), centers)
+                known = known_centers(spectrum, bands.value, recentres)
+                check_inside(known, centers)
+                # Which bands are bad is the judgement of all files together.
+                if isinstance(widths, str) and (spectrum.good is None or all(spectrum.good)):
+                    check_seen(known, centers, fwhm)
             return Spectrum(tuple(map(float, centers)))
         if selects is not None:
             return self._select(use, selects, spectrum, bands)

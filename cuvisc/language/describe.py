@@ -143,6 +143,8 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             "recentres": cls.recentres,
             "targets": dict(cls.targets),
         }
+        if cls.gaussian_widths is not None:
+            facts["gaussian_widths"] = choice_to_json(cls.gaussian_widths, lambda name: name)
         if cls.reselects:
             facts["reselects"] = True
         lineage = [base.__name__ for base in cls.__mro__[1:] if issubclass(base, Node) and base is not Node]

@@ -47,6 +47,7 @@ class Node(Declared, nn.Module):
     ``reads_spectrum``  whether it asks what the bands of its input are: ``self.spectrum``, there from ``bind`` on;
     ``selects``     the size of its output, which keeps the bands that a ``Selection`` of its parameters means;
     ``recentres``   the parameter that holds the centres of its output's bands, for which it needs those of its input;
+    ``gaussian_widths``  where those bands are gaussian, the parameter that holds their full width at half maximum;
     ``reselects``   whether training it exchanges the bands that leave: what was fitted behind it no longer holds;
     ``marks``       the output that says which pixels hold a measurement: others take no part in what phase 2 learns;
     ``targets``     export targets the node cannot be expressed in, with the reason.
@@ -62,6 +63,7 @@ class Node(Declared, nn.Module):
     reads_spectrum: ClassVar[bool] = False
     selects: ClassVar[str | None] = None
     recentres: ClassVar[str | None] = None
+    gaussian_widths: ClassVar[str | Choose[str | None] | None] = None
     reselects: ClassVar[bool] = False
     marks: ClassVar[str | None] = None
     targets: ClassVar[Mapping[str, str]] = {}

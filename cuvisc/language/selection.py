@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cuvisc.language.spectrum import Spectrum, neighbour_distances
+
+_LEAST_RESPONSE = 1e-3
+"""Of the response to a band of the smallest spacing at its very centre."""
 
 
 class SelectionError(ValueError):
@@ -102,6 +106,54 @@ def check_inside(known: Sequence[float], wanted: Sequence[float]) -> None:
         raise SelectionError(
             f"{outside[0]:g} nm is outside the cube, whose bands are at {low:g} to {high:g} nm", "centers"
         )
+
+
+def gaussian_widths(centers: Sequence[float], fwhm: float | None) -> tuple[float, ...]:
+    """Full widths at half maximum of bands at these centres; without one the distance to the nearest other centre.
+
+    Raises :class:`SelfContradiction` where that is none.
+    """
+    if fwhm is not None:
+        return (fwhm,) * len(centers)
+    widths = neighbour_distances(centers)
+    if not all(math.isfinite(width) and width for width in widths):
+        raise SelfContradiction("the distance between these centres is no width: say `fwhm`", "centers")
+    return widths
+
+
+def _gaussian_response(offset: float, width: float) -> float:
+    """What a band of this full width at half maximum sees of light at this distance from its centre, of 1."""
+    ratio = offset / width
+    return math.exp(-4 * math.log(2) * ratio * ratio)
+
+
+def check_seen(known: Sequence[float], wanted: Sequence[float], fwhm: float | None) -> None:
+    """Raise :class:`SelectionError` for a centre whose gaussian band sees next to nothing of the known ones."""
+    widths, ordered = gaussian_widths(wanted, fwhm), sorted(known)
+    spacing = _spacing(ordered)
+    blind = [
+        (center, width)
+        for center, width in zip(wanted, widths, strict=True)
+        if sum(d * _gaussian_response(one - center, width) for one, d in zip(ordered, spacing, strict=True))
+        < _LEAST_RESPONSE * min(spacing)
+    ]
+    if blind:
+        center, width = blind[0]
+        enough = max(*widths, *(2 * min(abs(one - center) for one in ordered) for center, _ in blind))
+        raise SelectionError(
+            f"no band of the cube lies within the {width:g} nm around {center:g} nm: `method: linear` interpolates, "
+            f"and a larger `fwhm`, such as {enough:.3g}, reaches one",
+            "centers" if fwhm is None else "fwhm",
+        )
+
+
+def _spacing(ordered: Sequence[float]) -> list[float]:
+    """Half the distance between the neighbours of every centre; at the ends that to the only one, 1 where none is."""
+    last = len(ordered) - 1
+    if not last:
+        return [1.0]
+    ends = [(max(place - 1, 0), min(place + 1, last)) for place in range(last + 1)]
+    return [(ordered[high] - ordered[low]) / (high - low) for low, high in ends]
 
 
 def check_distinct(wanted: Sequence[float], parameter: str, form: str = "{:g} nm") -> None:

@@ -6,10 +6,19 @@ from typing import Any, Literal
 import numpy as np
 
 from cuvisc.language import ops
+from cuvisc.language.choose import Choose
 from cuvisc.language.declare import In, Out, Param, State
 from cuvisc.language.node import FitError, Fitted, Node
-from cuvisc.language.selection import Selection, SelectionError, check_distinct, check_inside, known_centers
-from cuvisc.language.spectrum import Spectrum, neighbour_distances
+from cuvisc.language.selection import (
+    Selection,
+    SelectionError,
+    check_distinct,
+    check_inside,
+    check_seen,
+    gaussian_widths,
+    known_centers,
+)
+from cuvisc.language.spectrum import Spectrum
 from cuvisc.language.statistics import Result
 
 
@@ -82,6 +91,7 @@ class SpectralResampler(Node):
     mapping = "affine"
     reads_spectrum = True
     recentres = "centers"
+    gaussian_widths = Choose("method", {"gaussian": "fwhm"}, otherwise=None)
 
     def bind(self, dims: Mapping[str, int]) -> None:
         super().bind({**dims, "centers": len(self.centers)})
@@ -100,22 +110,14 @@ class SpectralResampler(Node):
         return {"weights": weights}
 
     def _gaussian(self, known: Any, wanted: Any) -> Any:
-        widths = np.array(
-            neighbour_distances(self.centers) if self.fwhm is None else [self.fwhm] * len(wanted)
-        )
-        if not np.isfinite(widths).all() or not widths.all():
-            raise FitError("the distance between these centres is no width: say `fwhm`")
+        try:
+            check_seen(known.tolist(), wanted.tolist(), self.fwhm)
+        except SelectionError as error:
+            raise FitError(str(error)) from error
+        widths = np.array(gaussian_widths(wanted.tolist(), self.fwhm))
         spacing = np.abs(np.gradient(known)) if len(known) > 1 else np.ones(1)
         response = spacing[:, None] * np.exp(-4 * np.log(2) * ((known[:, None] - wanted) / widths) ** 2)
-        total = response.sum(axis=0)
-        blind = total < 1e-3 * spacing.min()
-        if blind.any():
-            band = int(np.argmax(blind))
-            raise FitError(
-                f"no band of the cube lies within the {widths[band]:g} nm around {wanted[band]:g} nm: "
-                "`method: linear` interpolates"
-            )
-        return response / total
+        return response / response.sum(axis=0)
 
     def output_spectrum(self) -> Spectrum:
         return Spectrum(tuple(self.centers))

@@ -142,7 +142,10 @@ def test_gaussian_keeps_what_is_constant() -> None:
         ),
         (
             {"centers": [455.0], "method": "gaussian", "fwhm": 0.5},
-            "no band of the cube lies within the 0.5 nm around 455 nm: `method: linear` interpolates",
+            (
+                "no band of the cube lies within the 0.5 nm around 455 nm: `method: linear` interpolates, and a larger "
+                "`fwhm`, such as 10, reaches one"
+            ),
         ),
     ],
 )
@@ -150,6 +153,18 @@ def test_resampling_refused(params: dict[str, Any], message: str) -> None:
     with pytest.raises(FitError) as caught:
         bound(SpectralResampler(**params), Spectrum(CENTERS))
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("centers", "fwhm", "enough"), [([455.0, 510.0], 0.5, 10), ([473.0, 586.0], 1.0, 8), ([583.0], 0.1, 6)]
+)
+def test_the_width_that_is_offered_is_enough(centers: list[float], fwhm: float, enough: float) -> None:
+    """Twice the distance to the nearest band, of bands 10 nm apart."""
+    spectrum = Spectrum(CENTERS)
+    with pytest.raises(FitError, match=f"a larger `fwhm`, such as {enough}, reaches one"):
+        bound(SpectralResampler(centers=centers, method="gaussian", fwhm=fwhm), spectrum)
+    node = bound(SpectralResampler(centers=centers, method="gaussian", fwhm=float(enough)), spectrum)
+    np.testing.assert_allclose(node.weights.numpy().sum(0), 1, rtol=1e-12)
 
 
 def test_invalid_pixels() -> None:
