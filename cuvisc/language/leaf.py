@@ -142,6 +142,10 @@ class MetricNode(LeafNode):
         """Forget everything."""
         self._averages = {}
 
+    def left_out(self) -> str:
+        """What ``compute`` last left out of what it logs otherwise, and why, in words; "" where that is nothing."""
+        return ""
+
     def compute_metric(self, parent_output: Tensor, batch: Batch) -> dict[str, float]:
         """The metric of this one batch."""
         if type(self).update is MetricNode.update:

@@ -35,9 +35,8 @@ class AnomalyDetectionMetrics(MetricNode):
     [B,H,W,1] is measured.
 
     A ratio of 0 / 0 is 0, as in scikit-learn: precision without a detection, recall without an anomaly. Areas
-    need what they compare: ``anomaly_auroc`` is left out where the epoch's masks are all empty or all full, and
-    ``anomaly_average_precision`` where they are empty. Pixels whose value is not finite take no part; an epoch
-    without any other gives no numbers.
+    need what they compare: both are left out where the epoch's masks are all empty or all full. Pixels whose value is
+    not finite take no part; an epoch without any other gives no numbers.
 
     Memory is at most some 60 MB however long the epoch. The counts are exact for a fixed threshold. Areas, and
     the counts for ``threshold_multiplier``, are exact up to 2^20 distinct values of float32; beyond that values
@@ -74,6 +73,7 @@ class AnomalyDetectionMetrics(MetricNode):
             )
         self.moments = StreamingMoments()
         self.counted = ValueCounts()
+        self._left_out = ""
         self.confusion = Totals("detections", "hits", "anomalies", "pixels")
 
     def update(self, parent_output: Tensor, batch: Batch) -> None:
@@ -95,6 +95,7 @@ class AnomalyDetectionMetrics(MetricNode):
     def compute(self) -> dict[str, float]:
         confusion = {name: float(total) for name, total in self.confusion.gathered().items()}
         counted = self.counted.gathered() if self.reads != DECISIONS else None
+        self._left_out = ""
         if not confusion["pixels"]:
             return {}
         detections, hits, anomalies = (confusion[name] for name in ("detections", "hits", "anomalies"))
@@ -104,13 +105,20 @@ class AnomalyDetectionMetrics(MetricNode):
             assert counted is not None
             above = counted.values >= spread.mean + self.threshold_multiplier * spread.std
             detections, hits = float(counted.counts[above].sum()), float(counted.positives[above].sum())
+        found = areas(counted) if counted is not None else {}
+        if counted is not None and not found:
+            why = "nothing but anomalies" if anomalies else "no anomaly"
+            self._left_out = f"{' and '.join(_AREAS)}: the masks have {why}"
         return {
             "anomaly_precision": _ratio(hits, detections),
             "anomaly_recall": _ratio(hits, anomalies),
             "anomaly_f1": _ratio(2 * hits, detections + anomalies),
             "anomaly_iou": _ratio(hits, detections + anomalies - hits),
-            **(areas(counted) if counted is not None else {}),
+            **found,
         }
+
+    def left_out(self) -> str:
+        return self._left_out
 
     def reset(self) -> None:
         for part in (self.moments, self.counted, self.confusion):
@@ -123,18 +131,18 @@ class AnomalyDetectionMetrics(MetricNode):
 
 
 def areas(counted: Counted) -> dict[str, float]:
-    """Areas under the ROC curve (ties count half) and under the precision-recall curve, where defined."""
+    """Areas under the ROC curve (ties count half) and under the precision-recall curve; none without both classes."""
     negatives, positives = counted.negatives.astype(np.float64), counted.positives.astype(np.float64)
     normal, anomalous = negatives.sum(), positives.sum()
-    found: dict[str, float] = {}
-    if normal and anomalous:
-        below = np.cumsum(negatives) - negatives / 2
-        found["anomaly_auroc"] = float((positives * below).sum() / (normal * anomalous))
-    if anomalous:
-        hits = np.cumsum(positives[::-1])
-        detections = hits + np.cumsum(negatives[::-1])
-        found["anomaly_average_precision"] = float((positives[::-1] * hits / detections).sum() / anomalous)
-    return found
+    if not normal or not anomalous:
+        return {}
+    below = np.cumsum(negatives) - negatives / 2
+    hits = np.cumsum(positives[::-1])
+    detections = hits + np.cumsum(negatives[::-1])
+    return {
+        "anomaly_auroc": float((positives * below).sum() / (normal * anomalous)),
+        "anomaly_average_precision": float((positives[::-1] * hits / detections).sum() / anomalous),
+    }
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -81,7 +81,7 @@ class Balance:
 def log_balance(datamodule: Any, graph: TypedGraph, module: CompiledGraph) -> None:
     """Say how many pixels of every class each stage has, where that is known without reading cubes.
 
-    Warns of a loss that reads the mask where training has no anomaly, and of metrics where validation has none.
+    Warns of a loss that reads the mask where training has no anomaly or nothing else, and so of metrics and validation.
     """
     found = count_stages(datamodule, module)
     for stage, balance in found.items():
@@ -99,11 +99,17 @@ def log_balance(datamodule: Any, graph: TypedGraph, module: CompiledGraph) -> No
     if train is not None and losses and not train.anomalies:
         names = ", ".join(f"`{leaf.id}`" for leaf in losses)
         log.warning("training has no anomalous pixel, so %s can only learn that nothing is one", names)
+    elif train is not None and losses and not train.normal:
+        names = ", ".join(f"`{leaf.id}`" for leaf in losses)
+        log.warning("training has no normal pixel, so %s can only learn that everything is an anomaly", names)
     elif train is not None and any("pos_weight" in leaf.params for leaf in losses):
         ratio = train.normal / (train.anomalies or 1)
         log.info("normal / anomalous is %.3g: a `pos_weight` of that balances the two", ratio)
-    if val is not None and not val.anomalies and len(readers) > len(losses):
-        log.warning("validation has no anomalous pixel, so AUROC and average precision are not defined there")
+    if val is not None and not (val.anomalies and val.normal) and len(readers) > len(losses):
+        lacking = "normal" if val.anomalies else "anomalous"
+        log.warning(
+            "validation has no %s pixel, so AUROC and average precision are not defined there", lacking
+        )
 
 
 def undeclared_classes(readers: Sequence[str]) -> str:

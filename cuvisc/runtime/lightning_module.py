@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -226,6 +226,12 @@ class CuvisLightningModule(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self._log_metrics("test")
+
+    def left_out(self) -> Iterator[str]:
+        """What metrics last left out of what they log otherwise, and why: a line for each."""
+        for attached, metric in self._metrics:
+            if words := metric.left_out():
+                yield f"`{attached.id}` leaves out {words}"
 
     def _log_metrics(self, stage: str) -> None:
         self._log_measured(stage)

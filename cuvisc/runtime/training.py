@@ -383,6 +383,8 @@ class _Running:
                 log.info("Best validation loss: %.4g at epoch %d", self.best.value, best["epoch"])
         elif metrics:
             log.info("Validated: %s", summary(metrics))
+        for line in self.lightning.left_out():
+            log.warning("%s", line)
         leave_report(self.folder, self.module, self.session.datamodule, self.validates, self.session.config)
         return Run(self.folder.path, self.module, trainer, self.folder.facts)
 

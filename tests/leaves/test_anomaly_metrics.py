@@ -37,11 +37,9 @@ def reference(values, truth, decided, areas=True):
     truth, decided = np.ravel(truth) > 0, np.ravel(decided)
     scores = (precision_score, recall_score, f1_score, jaccard_score)
     found = {n: score(truth, decided, zero_division=0.0) for n, score in zip(DECIDED, scores, strict=True)}
-    if areas:
-        if 0 < truth.sum() < truth.size:
-            found["anomaly_auroc"] = roc_auc_score(truth, np.ravel(values))
-        if truth.any():
-            found["anomaly_average_precision"] = average_precision_score(truth, np.ravel(values))
+    if areas and 0 < truth.sum() < truth.size:
+        found["anomaly_auroc"] = roc_auc_score(truth, np.ravel(values))
+        found["anomaly_average_precision"] = average_precision_score(truth, np.ravel(values))
     return found
 
 
@@ -102,7 +100,9 @@ def test_any_scores_and_any_mask(values, mask, threshold):
 def test_masks_that_are_empty_or_full():
     values = np.array([[[[0.2], [0.7], [0.9]]]], dtype=np.float32)
     metric = AnomalyDetectionMetrics()
+    assert metric.left_out() == ""
     assert of_batches(metric, (values, np.zeros((1, 1, 3)))) == dict.fromkeys(DECIDED, 0.0)
+    assert metric.left_out() == "anomaly_auroc and anomaly_average_precision: the masks have no anomaly"
     full = of_batches(metric, (values, np.ones((1, 1, 3))))
     assert full == pytest.approx(
         {
@@ -110,9 +110,14 @@ def test_masks_that_are_empty_or_full():
             "anomaly_recall": 2 / 3,
             "anomaly_f1": 0.8,
             "anomaly_iou": 2 / 3,
-            "anomaly_average_precision": 1,
         }
     )
+    assert (
+        metric.left_out()
+        == "anomaly_auroc and anomaly_average_precision: the masks have nothing but anomalies"
+    )
+    assert of_batches(metric, (values, np.array([[[0, 1, 1]]])))["anomaly_auroc"] == 1
+    assert metric.left_out() == ""
 
 
 def test_values_that_are_not_finite_take_no_part():

@@ -135,6 +135,32 @@ def test_a_mask_of_nothing_is_warned_of_where_a_loss_reads_it(
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "words", "lacking", "learned"),
+    [
+        (0, "the masks have no anomaly", "anomalous", "nothing is one"),
+        (1, "the masks have nothing but anomalies", "normal", "everything is an anomaly"),
+    ],
+)
+def test_areas_that_masks_do_not_define_are_neither_logged_nor_missing_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, value: int, words: str, lacking: str, learned: str
+) -> None:
+    cube = np.random.default_rng(0).normal(size=(8, 8, 6))
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", cube=cube, mask=np.full((8, 8), value, np.uint8))
+    module = CubeFiles(train=str(tmp_path / "a.npz"), val=str(tmp_path / "b.npz"), data_dir="/")
+    graph = typed(f"{ANOMALY}\ntraining: {{trainer: {{max_epochs: 1, accelerator: cpu}}}}\n")
+    with caplog.at_level(logging.WARNING, logger="cuvisc"):
+        facts = train(graph, module, run_dir=tmp_path / "run").facts
+    assert caplog.messages == [
+        f"training has no {lacking} pixel, so `bce` can only learn that {learned}",
+        f"validation has no {lacking} pixel, so AUROC and average precision are not defined there",
+        f"`detection` leaves out anomaly_auroc and anomaly_average_precision: {words}",
+    ]
+    measured = [name for name in facts["metrics"] if "/metric/" in name]
+    assert measured == [f"val/metric/anomaly_{name}" for name in ("precision", "recall", "f1", "iou")]
+
+
 def test_a_missing_mask_ends_training_before_phase_1(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
