@@ -90,13 +90,17 @@ class Spectra:
         return None if spectrum is None else spectrum.of(kept)
 
     def _refuse(self, use: Use, error: SelectionError, bands: Size) -> None:
-        alone = isinstance(error, SelfContradiction)
-        span = bands.origin.span if bands.origin is not None and not alone else None
+        spot = use.param_span(error.parameter)
+        if isinstance(error, SelfContradiction):
+            fact = f"`{use.owner}` ({use.name}): {error.fact}"
+            self._diagnostics.error("E502", fact, spot, help=error.remedy)
+            return
+        span = bands.origin.span if bands.origin is not None else None
         self._diagnostics.error(
             "E502",
             f"`{use.owner}` ({use.name}): {error}",
-            use.param_span(error.parameter),
-            label="" if alone else "the bands it looks for; `cuvisc inspect FILE` shows those there are",
+            spot,
+            label="the bands it looks for; `cuvisc inspect FILE` shows those there are",
             notes=((span, f"its {bands.value} comes from {bands.origin.name}"),)
             if bands.origin is not None and span is not None
             else (),

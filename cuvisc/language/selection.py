@@ -21,7 +21,11 @@ class SelectionError(ValueError):
 
 
 class SelfContradiction(SelectionError):
-    """Bands that no data can have as they are wanted."""
+    """Bands that no data can have as they are wanted: the fact, and what to do about it."""
+
+    def __init__(self, fact: str, parameter: str, remedy: str) -> None:
+        super().__init__(f"{fact}; {remedy}", parameter)
+        self.fact, self.remedy = fact, remedy
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def gaussian_widths(centers: Sequence[float], fwhm: float | None) -> tuple[float
         return (fwhm,) * len(centers)
     widths = neighbour_distances(centers)
     if not all(math.isfinite(width) and width for width in widths):
-        raise SelfContradiction("the distance between these centres is no width: say `fwhm`", "centers")
+        raise SelfContradiction("the distance between these centres is no width", "centers", "say `fwhm`")
     return widths
 
 
@@ -160,7 +164,9 @@ def check_distinct(wanted: Sequence[float], parameter: str, form: str = "{:g} nm
     """Raise :class:`SelfContradiction` for what a parameter names twice; `form` says how one of it is shown."""
     twice = [one for place, one in enumerate(wanted) if one in wanted[:place]]
     if twice:
-        raise SelfContradiction(f"`{parameter}` names {form.format(twice[0])} twice; name it once", parameter)
+        raise SelfContradiction(
+            f"`{parameter}` names {form.format(twice[0])} twice", parameter, "name it once"
+        )
 
 
 def _nearest(centers: tuple[float, ...], wanted: Sequence[float]) -> list[int]:

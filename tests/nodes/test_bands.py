@@ -138,7 +138,7 @@ def test_gaussian_keeps_what_is_constant() -> None:
         ({"centers": [450.0, 500.0, 450.0]}, "`centers` names 450 nm twice; name it once"),
         (
             {"centers": [450.0], "method": "gaussian"},
-            "the distance between these centres is no width: say `fwhm`",
+            "the distance between these centres is no width; say `fwhm`",
         ),
         (
             {"centers": [455.0], "method": "gaussian", "fwhm": 0.5},
