@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from cuvisc.compiler.constraints import check_constraints
 from cuvisc.compiler.declared import Use, entries_of
-from cuvisc.compiler.graph import INPUT_NODE, Facts, TypedLeaf, ValueRef
+from cuvisc.compiler.graph import INPUT, INPUT_NODE, Facts, TypedLeaf, ValueRef
 from cuvisc.compiler.infer import Inference
 from cuvisc.compiler.references import Place, listed
-from cuvisc.compiler.sizes import accepts_unit, fit
+from cuvisc.compiler.sizes import Value, accepts_unit, fit
 from cuvisc.compiler.suggest import as_yaml, choices_that_accept
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.document import Path
@@ -159,8 +159,22 @@ class _Attachment:
                 return _Verdict(f"{use.name} wants {use.shown(wanted)}, and it is {given.type}")
             if not found.unit:
                 return _Verdict(f"{use.name} wants {_either(wanted.unit)}, and it is {given.unit}")
-            return _Verdict("", not found.assumes and (wanted.unit is None or given.unit is not None))
+            as_input, sure = self._as_many_bands(use, given)
+            if as_input:
+                return _Verdict(as_input)
+            return _Verdict(
+                "", sure and not found.assumes and (wanted.unit is None or given.unit is not None)
+            )
         return _Verdict("")
+
+    def _as_many_bands(self, use: Use, given: Value) -> tuple[str, bool]:
+        """Why an output is not to be compared with the graph's input, "" where it may be; and whether that is sure."""
+        if not use.fact("rebuilds_input"):
+            return "", True
+        bands, own = self.inference.sizes.find(self.inference.values[INPUT].sizes[-1]), given.sizes[-1]
+        if not isinstance(bands.value, int) or not isinstance(own.value, int) or bands.value == own.value:
+            return "", bands.value == own.value
+        return f"{use.name} compares it with the cube, of {bands.value} bands, and it is {given.type}", True
 
     def _may_fit_a_broken_node(self, use: Use) -> bool:
         """Whether a node with an error of its own could have been the one."""
@@ -175,6 +189,8 @@ class _Attachment:
         if fitting:
             return f"it can stand on {listed([value.node for value in fitting])}"
         catalogue = self.references.catalogue
+        if all(_stands_anywhere(one) for one in (use, *entries_of(use))):
+            return ""
         types = [
             name
             for name in catalogue.names("node")
@@ -195,6 +211,17 @@ def _refuses_node(use: Use, node: Use) -> str:
     )
 
 
+def _stands_anywhere(use: Use) -> bool:
+    """Whether a leaf asks for no type, state or unit: any node may suit it, if its output has the right size."""
+    declared: Facts = next(iter(use.inputs.values()), {})
+    asked = (
+        use.entry.get("parent_types"),
+        use.entry.get("parent_attributes"),
+        use.choose(declared.get("unit")),
+    )
+    return not any(asked)
+
+
 def _wishes(use: Use) -> str:
     types: Sequence[str] = use.entry.get("parent_types", ())
     attributes: Sequence[str] = use.entry.get("parent_attributes", ())
@@ -204,7 +231,8 @@ def _wishes(use: Use) -> str:
         return f"needs a node with {listed(attributes)}"
     wanted = use.value(next(iter(use.inputs.values())))
     unit = f" in {_either(wanted.unit)}" if wanted.unit else ""
-    return f"wants {use.shown(wanted)}{unit}"
+    width = ", as many bands as the cube has" if use.fact("rebuilds_input") else ""
+    return f"wants {use.shown(wanted)}{unit}{width}"
 
 
 def _suits(use: Use, node: Use) -> bool:

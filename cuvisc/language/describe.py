@@ -161,6 +161,8 @@ def _facts(cls: type[Declared], doc: str) -> dict[str, Any]:
             "entries": dict(cls.entries),
             "constraints": [list(constraint) for constraint in cls.constraints],
         }
+        if cls.rebuilds_input is not False:
+            facts["rebuilds_input"] = choice_to_json(cls.rebuilds_input, lambda fact: fact)
     if issubclass(cls, MetricNode):
         facts["logs"] = choice_to_json(cls.logs, lambda names: None if names is None else list(names))
     if cls.kind == "datamodule":

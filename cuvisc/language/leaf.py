@@ -38,6 +38,7 @@ class LeafNode(Declared, nn.Module):
     ``excludes``                   ``(("reads", "decisions", "k"),)``: where ``reads`` is that, ``k`` has no meaning;
     ``entries``                    parameters that are lists of other entries, and the kind of those;
     ``constraints``                between parameters, as on nodes; ``as many as`` and ``disjoint`` hold between lists;
+    ``rebuilds_input``             whether the output is compared with the graph's input cube, band by band;
     ``reads_parent_input``         whether the batch must also hold ``parent_input``, what the parent was given;
     ``reads_output``               whether the leaf looks at the parent's output; one that reads the parent's state
                                    alone is handed an empty tensor, and no pixel is computed for it.
@@ -51,6 +52,7 @@ class LeafNode(Declared, nn.Module):
     excludes: ClassVar[tuple[tuple[str, Any, str], ...]] = ()
     entries: ClassVar[Mapping[str, str]] = {}
     constraints: ClassVar[tuple[tuple[Any, ...], ...]] = ()
+    rebuilds_input: ClassVar[bool | Choose[bool]] = False
     reads_parent_input: ClassVar[bool] = False
     reads_output: bool = True
     output: ClassVar[In] = In("float32[B,H,W,K]", "output of the parent")

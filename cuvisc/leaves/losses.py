@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cuvisc.language.choose import Choose
 from cuvisc.language.declare import In, Param
 from cuvisc.language.leaf import Batch, BatchError, LossNode
 
@@ -85,9 +86,13 @@ class MSEReconstructionLoss(LossNode):
     """
 
     aliases = ("cuvis_ai.training.losses.MSEReconstructionLoss",)
-    output = In("float32[B,H,W,K]", "reconstruction, in the unit of the target")
+    output = In(
+        Choose("use_labels_as_target", {True: "float32[B,H,W,1]"}, otherwise="float32[B,H,W,K]"),
+        "reconstruction, in the unit of the target",
+    )
     reduction: str = Param("mean", "over the values of the batch", choices=REDUCTIONS)
     use_labels_as_target: bool = Param(False, "reconstruct `labels` of the batch instead of the input cube")
+    rebuilds_input = Choose("use_labels_as_target", {True: False}, otherwise=True)
 
     @property
     def of_moments(self) -> bool:
