@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ nodes:
 """
 _BLOCK = 4096
 
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""A mean and a covariance."""
+
 
 def fit_work(images: int, side: int, bands: int) -> Work:
     """MinMax → PCA(3) → RX fitted to cubes in memory; compared by the RX scores of some pixels."""
@@ -31,13 +35,14 @@ def fit_work(images: int, side: int, bands: int) -> Work:
         f"phase 1 of MinMax → PCA(3) → RX, {images} × {side}², {bands} bands",
         len(flat),
         bands,
-        two_pass(flat, probe),
+        scores_of(probe)(two_pass(flat)),
         cube.nbytes / 1e9,
         len(flat) * bands * (bands + 1) / 1e9,
         cube=cube,
+        scores=scores_of(probe),
     )
-    work.add("cuvisc, one pass", lambda: cuvisc_scores(graph, cube, probe))
-    work.add("numpy float64, two passes", lambda: two_pass(flat, probe))
+    work.add("cuvisc, one pass", lambda: cuvisc_moments(graph, cube))
+    work.add("numpy float64, two passes", lambda: two_pass(flat))
     work.add(
         "numpy float64 X^T X alone, in blocks",
         lambda: gram(flat, np.float64),
@@ -50,7 +55,7 @@ def fit_work(images: int, side: int, bands: int) -> Work:
         checked=False,
         note="not a result: float32 loses the small eigenvalues",
     )
-    work.add("numpy float32, shifted, in blocks", lambda: shifted_float32(flat, probe))
+    work.add("numpy float32, shifted, in blocks", lambda: shifted_float32(flat))
     work.add(
         "scikit-learn IncrementalPCA alone",
         lambda: incremental_pca(flat),
@@ -60,25 +65,25 @@ def fit_work(images: int, side: int, bands: int) -> Work:
     return work
 
 
-def cuvisc_scores(graph: TypedGraph, cube: Cube, probe: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Phase 1 on batches of one image, and what its moments make of the probe."""
+def cuvisc_moments(graph: TypedGraph, cube: Cube) -> Moments:
+    """Phase 1 on batches of one image."""
     _, found = fit(graph, [image[np.newaxis] for image in cube])
     if len(found.passes) != 1:
         raise ValueError(f"phase 1 takes {len(found.passes)} passes")
-    return _scores(found.profile.moments.mean, found.profile.moments.covariance, probe)
+    return found.profile.moments.mean, found.profile.moments.covariance
 
 
-def two_pass(flat: Cube, probe: NDArray[np.float64]) -> NDArray[np.float64]:
+def two_pass(flat: Cube) -> Moments:
     """Mean first, then the centred products, everything in float64."""
     mean = flat.mean(axis=0, dtype=np.float64)
     scatter = np.zeros((flat.shape[1],) * 2)
     for start in range(0, len(flat), _BLOCK):
         centered = flat[start : start + _BLOCK] - mean
         scatter += centered.T @ centered
-    return _scores(mean, scatter / (len(flat) - 1), probe)
+    return mean, scatter / (len(flat) - 1)
 
 
-def shifted_float32(flat: Cube, probe: NDArray[np.float64]) -> NDArray[np.float64]:
+def shifted_float32(flat: Cube) -> Moments:
     """Products of float32 blocks around the mean of the first one, added up in float64."""
     shift = flat[:_BLOCK].mean(axis=0, dtype=np.float64).astype(np.float32)
     total, products = np.zeros(flat.shape[1]), np.zeros((flat.shape[1],) * 2)
@@ -87,8 +92,7 @@ def shifted_float32(flat: Cube, probe: NDArray[np.float64]) -> NDArray[np.float6
         products += moved.T @ moved
         total += moved.sum(axis=0, dtype=np.float64)
     drift = total / len(flat)
-    covariance = (products - len(flat) * np.outer(drift, drift)) / (len(flat) - 1)
-    return _scores(shift + drift, covariance, probe)
+    return shift + drift, (products - len(flat) * np.outer(drift, drift)) / (len(flat) - 1)
 
 
 def gram(flat: Cube, dtype: Any) -> None:
@@ -106,9 +110,11 @@ def incremental_pca(flat: Cube) -> None:
     IncrementalPCA(COMPONENTS, batch_size=_BLOCK).fit(flat)
 
 
-def _scores(
-    mean: NDArray[np.float64], covariance: NDArray[np.float64], probe: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """RX over all bands: what depends most on how exact a covariance is."""
-    centered = probe - mean
-    return np.asarray(np.einsum("ij,ji->i", centered, np.linalg.solve(covariance, centered.T)))
+def scores_of(probe: NDArray[np.float64]) -> Callable[[Moments], NDArray[np.float64]]:
+    """RX of the probe over all bands: what depends most on how exact a covariance is."""
+
+    def scores(moments: Moments) -> NDArray[np.float64]:
+        centered = probe - moments[0]
+        return np.asarray(np.einsum("ij,ji->i", centered, np.linalg.solve(moments[1], centered.T)))
+
+    return scores

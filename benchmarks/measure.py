@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Result = NDArray[Any] | None
-
 
 @dataclass
 class Contender:
@@ -25,7 +23,7 @@ class Contender:
     """
 
     name: str
-    run: Callable[[], Result] | None
+    run: Callable[[], Any] | None
     expected: NDArray[Any] | None
     note: str = ""
 
@@ -54,7 +52,10 @@ class Timing:
 
 @dataclass
 class Work:
-    """What is to be done, its size, the float64 result, and the GB read and GFLOP computed at the least."""
+    """What is to be done, its size, the float64 result, and the GB read and GFLOP computed at the least.
+
+    ``scores`` makes of what a contender returns what is compared, and takes no part in its time.
+    """
 
     name: str
     title: str
@@ -65,10 +66,9 @@ class Work:
     gflop: float = 0.0
     contenders: list[Contender] = field(default_factory=list)
     cube: NDArray[Any] = field(default_factory=lambda: np.zeros((1, 1, 1, 1), np.float32))
+    scores: Callable[[Any], NDArray[Any]] = np.asarray
 
-    def add(
-        self, name: str, run: Callable[[], Result] | None, *, checked: bool = True, note: str = ""
-    ) -> None:
+    def add(self, name: str, run: Callable[[], Any] | None, *, checked: bool = True, note: str = "") -> None:
         """Let another take part; what gives no scores is not checked."""
         self.contenders.append(Contender(name, run, self.expected if checked else None, note))
 
@@ -89,7 +89,7 @@ def measure(work: Work, rounds: int) -> list[Timing]:
         found = contender.run() if contender.run else None
         timing = Timing(contender.name, note=contender.note)
         if contender.expected is not None and found is not None:
-            timing.error = relative_error(found, contender.expected)
+            timing.error = relative_error(work.scores(found), contender.expected)
         timings.append(timing)
     take_turns([(c.run, t) for c, t in zip(work.contenders, timings, strict=True) if c.run], rounds)
     return timings

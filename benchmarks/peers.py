@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.contenders import numpy_blocked, torch_eager
-from benchmarks.fitting import TEXT, cuvisc_scores, shifted_float32, two_pass
+from benchmarks.fitting import TEXT, Moments, cuvisc_moments, scores_of, shifted_float32, two_pass
 from benchmarks.measure import Timing, Work, measure
 from benchmarks.scenes import FULL, PCA, Cube, exported, scene, typed
 from cuvisc.runtime.inference import Predictor
@@ -95,20 +94,22 @@ def _row(
 def _fitting(cube: Cube) -> Work:
     flat, graph = cube.reshape(-1, cube.shape[-1]), typed(TEXT)
     probe = flat[:: max(1, len(flat) // 2000)].astype(np.float64)
-    work = Work("fit", "fit MinMax → PCA(3) → RX", len(flat), flat.shape[1], two_pass(flat, probe))
-    work.add(OWN, lambda: cuvisc_scores(graph, cube, probe))
-    work.add(BEST, lambda: shifted_float32(flat, probe))
-    work.add(TORCH, lambda: _torch_fit(torch.from_numpy(flat), probe))
+    expected = scores_of(probe)(two_pass(flat))
+    size = len(flat), flat.shape[1]
+    work = Work("fit", "fit MinMax → PCA(3) → RX", *size, expected, scores=scores_of(probe))
+    work.add(OWN, lambda: cuvisc_moments(graph, cube))
+    work.add(BEST, lambda: shifted_float32(flat))
+    work.add(TORCH, lambda: _torch_fit(torch.from_numpy(flat)))
     return work
 
 
-def _torch_fit(flat: torch.Tensor, probe: NDArray[np.float64]) -> NDArray[np.float64]:
+def _torch_fit(flat: torch.Tensor) -> Moments:
     """Extrema, the normalised cube, its mean and its covariance, step by step in float32, as a first version would."""
     low, high = flat.min(), flat.max()
     x = (flat - low) / (high - low)
-    covariance = torch.cov(x.T).double().numpy()
-    scaled = (probe - float(low)) / float(high - low) - x.mean(dim=0).double().numpy()
-    return np.asarray(np.einsum("ij,ji->i", scaled, np.linalg.solve(covariance, scaled.T)))
+    mean, covariance = x.mean(dim=0).double().numpy(), torch.cov(x.T).double().numpy()
+    scale = float(high) - float(low)
+    return mean * scale + float(low), covariance * scale**2
 
 
 def _scoring(kind: str, cube: Cube, folder: Path) -> Work:

@@ -52,7 +52,7 @@ def fit_profile(cube: Cube, whole: float) -> dict[str, float]:
         "extrema": measured(ExtremaAccumulator),
         "a sample for the export": measured(PixelSample),
     }
-    return {**parts, "reading again, solving and all else": max(0.0, whole * 1e3 - sum(parts.values()))}
+    return {**parts, "solving and all else": max(0.0, whole * 1e3 - sum(parts.values()))}
 
 
 def _profile(folder: Path, cube: Cube) -> dict[str, float]:
