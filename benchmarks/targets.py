@@ -49,8 +49,8 @@ _SIMPLE = (
     "sample that an export needs. What float32 loses is said above; the profile of phase 1 shows what each part takes."
 )
 _STRIPS = (
-    "The same product in other hands, which looks for no pixel that is not finite: that reads the cube once more. In the "
-    "profiles, what is not Gemm is what ONNX Runtime does around it for every strip."
+    "The same product in other hands, which looks for no pixel that is not finite: that reads the cube once more. In "
+    "the profiles, what is not Gemm is what ONNX Runtime does around it for every strip."
 )
 _DERIVED = (
     "No measurement of cuvis-ai: derived through the best simple version, so within the ±30 % of that comparison, and "

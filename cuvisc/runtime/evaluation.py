@@ -131,13 +131,13 @@ class Evaluator:
     def _read_mask(self, path: Path, source: CubeSource) -> _Mask:
         """That file, that array of the cube's file, a mask beside it, or class labels in it or beside it, in turn."""
         file, key = split_location(self._mask)
-        truth = Truth(file, key) if file.is_file() else find_truth(path, "mask", self._mask)
+        truth = Truth.of(file, key) if file.is_file() else find_truth(path, "mask", self._mask)
         if truth is None and self._mask == "mask":
             truth = find_truth(path, "labels", "labels")
         if truth is None:
             raise DataError(_missing_mask(path, self._mask))
         values = read_truth(truth, source.array_shape[:-1])
-        unjudged = find_unjudged(truth, values)
+        unjudged = find_unjudged(values, truth.nodata)
         positive = (values > 0) & ~unjudged
         return _Mask(positive, unjudged, _doubt_classes(truth, values[positive]))
 

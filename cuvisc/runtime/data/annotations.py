@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class CocoTruth:
 
     coco: Coco
     image: int
+    nodata: ClassVar[None] = None
 
     @property
     def path(self) -> Path:
@@ -63,7 +64,7 @@ class Finder:
         if not path.is_file():
             raise DataError(f"{cube} has no {self.kind}: `{self.pattern}` means {path}, which does not exist")
         if path.suffix.lower() != _COCO:
-            return Truth(path, None)
+            return Truth.of(path)
         if path not in self._read:
             self._read[path] = Coco.read(path)
         return CocoTruth(self._read[path], _image_of(self._read[path], cube, STEM in self.pattern))
@@ -91,7 +92,7 @@ def read_truth_window(truth: AnyTruth, size: tuple[int, int], box: Box) -> NDArr
     if values.ndim == 2:
         return values
     colors = values[..., : 3 if values.shape[2] > 2 else 1]
-    if not (colors == colors[..., :1]).all():
+    if colors.shape[2] > 1 and not (colors == colors[..., :1]).all():
         raise DataError(f"{truth.path} is a picture in colours; ground truth is one number a pixel")
     return np.ascontiguousarray(colors[..., 0])
 

@@ -80,8 +80,9 @@ class CubeFile:
 
     @property
     def sample_dtype(self) -> np.dtype[Any]:
-        """The dtype of the cube in a sample: one with NaN where the file has a number for no data."""
-        return self.dtype if self.nodata is None else np.result_type(self.dtype, np.float32)
+        """The dtype of the cube in a sample: one with NaN where the file or its truth has a number for no data."""
+        known = self.nodata is None and all(truth.nodata is None for truth in self.truth.values())
+        return self.dtype if known else np.result_type(self.dtype, np.float32)
 
 
 def find_files(folder: Path, pattern: str, owner: str) -> list[Path]:

@@ -17,6 +17,7 @@ from cuvisc.runtime.data.cube_file import CubeFile
 from cuvisc.runtime.data.datamodule import Sample
 from cuvisc.runtime.data.nodata import find_missing
 from cuvisc.runtime.data.tiles import Box
+from cuvisc.runtime.data.truth import find_unjudged
 from cuvisc.runtime.data.window import read_window
 from cuvisc.schema.errors import DataError
 
@@ -108,13 +109,24 @@ class CubeSamples(Dataset[Sample]):
         return sample
 
     def _truth(self, file: CubeFile, box: Box) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_] | None]:
-        stored = {kind: read_truth_window(truth, file.size, box) for kind, truth in file.truth.items()}
-        if self.classes is None:
-            return stored, None
+        stored, unknown = {}, np.zeros((box.height, box.width), np.bool_)
+        for kind, truth in file.truth.items():
+            values = read_truth_window(truth, file.size, box)
+            unjudged = find_unjudged(values, truth.nodata)
+            if unjudged.any() and truth.nodata is None:
+                raise DataError(
+                    f"{truth.path}: `{kind}` is not a number on {np.count_nonzero(unjudged)} pixels; write a number "
+                    "where nothing is known, and say in the file that it stands for no data"
+                )
+            stored[kind] = np.where(unjudged, values.dtype.type(0), values) if unjudged.any() else values
+            unknown |= unjudged
         try:
-            return self.classes.judged(stored)
+            made, ignored = (stored, None) if self.classes is None else self.classes.judged(stored)
         except DataError as error:
             raise DataError(f"{file.truth['labels'].path}: {error}") from error
+        if unknown.any():
+            ignored = unknown if ignored is None else ignored | unknown
+        return made, ignored
 
     def _read(self, file: CubeFile, box: Box) -> NDArray[Any]:
         """A part of the cube, NaN where a pixel has no data in any band."""

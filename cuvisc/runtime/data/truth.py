@@ -21,10 +21,22 @@ ENDINGS = {"mask": ("_mask",), "labels": ("_labels", "_label")}
 
 
 class Truth(NamedTuple):
-    """Where ground truth is: a file, and the array in it where it is the cube's own."""
+    """Where ground truth is: a file, the array in it where it is the cube's own, and its number for no data."""
 
     path: Path
     key: str | None
+    nodata: float | None = None
+
+    @classmethod
+    def of(cls, path: Path, key: str | None = None) -> Truth:
+        """Read the header of the file; raises :class:`DataError`.
+
+        A number for no data that is 0 is none: masks made with geographic tools call everything without an object so.
+        """
+        opened = open_cube(path, key)
+        opened.file.close()
+        nodata = stored_nodata(opened.facts.nodata, opened.file.dtype)
+        return cls(path, key, float(nodata) if nodata else None)
 
 
 def is_truth(path: Path, stems: Collection[str]) -> bool:
@@ -36,14 +48,14 @@ def is_truth(path: Path, stems: Collection[str]) -> bool:
 def find_truth(cube: Path, kind: str, key: str) -> Truth | None:
     """The ground truth of a kind (`mask`, `labels`): the array `key` of the file, else a file beside it."""
     if key in array_names(cube):
-        return Truth(cube, key)
+        return Truth.of(cube, key)
     names = names_of_truth(cube, kind)
     found = [cube.with_name(name) for name in names if cube.with_name(name).is_file()]
     if len(found) > 1:
         raise DataError(
             f"{cube} has several files of {kind} beside it: {', '.join(path.name for path in found)}; keep one"
         )
-    return Truth(found[0], None) if found else None
+    return Truth.of(found[0]) if found else None
 
 
 def names_of_truth(cube: Path, kind: str) -> list[str]:
@@ -55,15 +67,10 @@ def names_of_truth(cube: Path, kind: str) -> list[str]:
     return list(dict.fromkeys(names + [f"{cube.stem}.png"] * (kind == "mask")))
 
 
-def find_unjudged(truth: Truth, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where ground truth says nothing: values that are not a number, or the file's number for no data.
-
-    Not where that number is 0: masks made with geographic tools call everything without an object so.
-    """
-    opened = open_cube(truth.path, truth.key)
-    opened.file.close()
-    nodata = stored_nodata(opened.facts.nodata, values.dtype)
-    unknown = values_without_data(values, nodata) if nodata else np.zeros(values.shape, np.bool_)
+def find_unjudged(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    """Where ground truth says nothing: values that are not a number, or that are the file's number for no data."""
+    stored = stored_nodata(nodata, values.dtype)
+    unknown = np.zeros(values.shape, np.bool_) if stored is None else values_without_data(values, stored)
     return unknown | np.isnan(values) if values.dtype.kind == "f" else unknown
 
 

@@ -28,6 +28,7 @@ from cuvisc.runtime.data.cube_samples import KnownRegions
 from cuvisc.runtime.data.datamodule import GraphDataModule, Stage
 from cuvisc.runtime.data.regions import STAGES
 from cuvisc.runtime.data.tiles import Box
+from cuvisc.runtime.data.truth import find_unjudged
 from cuvisc.runtime.data_check.tally import Tally
 from cuvisc.runtime.mapped_truth import mappers_of
 from cuvisc.schema.errors import CuviscError, DataError
@@ -246,7 +247,9 @@ def _mask_values(file: CubeFile, box: Box, classes: Classes | None) -> set[float
     """The first of the values that a stored mask has in a box, without the one that is ignored."""
     if "mask" not in file.truth:
         return set()
-    stored = read_truth_window(file.truth["mask"], file.size, box)
+    truth = file.truth["mask"]
+    stored = read_truth_window(truth, file.size, box)
+    stored = stored[~find_unjudged(stored, truth.nodata)]
     ignored = set() if classes is None or classes.ignored is None else {float(classes.ignored)}
     return set(map(float, np.unique(stored)[:_MOST_VALUES])) - ignored
 
