@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from cuvisc.runtime.inputs import Input
 
 
+def _class_ids(text: str | None) -> list[int | str] | None:
+    """`2,5` or `stone,grain`: numbers are ids, all else names."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return [int(name) if name.removeprefix("-").isdecimal() else name for name in names]
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb."""
 
@@ -52,11 +60,22 @@ def register(app: typer.Typer) -> None:
             str,
             typer.Option(
                 "--mask",
-                help="Mask: an array in the file, or a file; default: `mask`, else such as scene_mask.png, else "
-                "`labels` or scene_labels.png.",
+                help="Mask: an array in the file, or a file; with {stem}, one for every cube, as .json COCO of all. "
+                "Default: `mask`, else such as scene_mask.png, else `labels` or scene_labels.png.",
                 metavar="NAME|FILE",
             ),
         ] = "mask",
+        anomaly_classes: Annotated[
+            str | None,
+            typer.Option(
+                "--anomaly-classes",
+                help="Class ids that are anomalies, or names of COCO; default: whatever is above 0.",
+                metavar="ID,ID…",
+            ),
+        ] = None,
+        ignore_label: Annotated[
+            int | None, typer.Option("--ignore-label", help="Value of mask or labels on pixels to leave out.")
+        ] = None,
         output: Annotated[
             str | None,
             typer.Option(
@@ -101,22 +120,29 @@ def register(app: typer.Typer) -> None:
         from cuvisc.runtime.evaluation_folder import Evaluation, write_folder
         from cuvisc.runtime.inference import Predictor
         from cuvisc.runtime.inputs import find_inputs
+        from cuvisc.runtime.judging import Judge
         from cuvisc.schema.errors import DataError, SpecError
 
         if as_json and as_csv:
             raise SpecError("--json and --csv exclude each other")
         numbers = [number for text in threshold or [] if (number := parse_number(text)) is not None]
         named = parse_thresholds([text for text in threshold or [] if parse_number(text) is None])
-        cubes = find_inputs(inputs, key).cubes
-        if len(cubes) > 1 and Path(mask).is_file():
-            raise SpecError(f"--mask {mask} is the mask of one cube; there are {len(cubes)}")
+        judge = Judge(mask, _class_ids(anomaly_classes), ignore_label)
+        found = find_inputs(inputs, key).cubes
+        known = judge.cubes_among([cube.path for cube in found])
+        cubes = [cube for cube in found if cube.path in known]
+        if len(cubes) > 1 and judge.of_one_cube:
+            raise SpecError(
+                f"--mask {mask} is the mask of one cube; there are {len(cubes)}; with {{stem}} in its name it is one "
+                "for every cube"
+            )
         if out is not None:
             refuse_existing(out, force)
         predictor = Predictor(artifact, device=device, threads=threads)
         warn_of_device(predictor)
         evaluator = Evaluator(
             predictor,
-            mask=mask,
+            judge=judge,
             score_output=output,
             threshold=numbers[-1] if numbers else None,
             thresholds=named,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from cuvisc.runtime.artifact import OutputFacts
 from cuvisc.runtime.confusion import Confusion
 from cuvisc.runtime.data.nodata import find_missing, stored_nodata
-from cuvisc.runtime.data.opening import array_names, split_location
 from cuvisc.runtime.data.source import CubeSource
-from cuvisc.runtime.data.truth import Truth, find_truth, find_unjudged, names_of_truth, read_truth
 from cuvisc.runtime.inference import Predictor, find_non_finite
+from cuvisc.runtime.judging import Judge
 from cuvisc.runtime.progress import log, timed
 from cuvisc.runtime.ranking import Ranking
 from cuvisc.runtime.spectral_contract import match_bands
@@ -83,13 +82,11 @@ class Measured:
 
 
 class Evaluator:
-    """Runs cubes that have a mask (> 0 is an anomaly) and measures the scores and decisions.
-
-    `mask` is a file, or an array in the cube's file; without such an array a file beside the cube is taken.
+    """Runs cubes whose anomalies a `judge` knows and measures the scores and decisions.
 
     Scores are the first output whose unit is scores, logits or probabilities, unless `score_output` names one;
     decisions are the first output with that unit, or `scores >= threshold`. Left out and counted are pixels whose score
-    is NaN, that have no data, or of which the mask says nothing (NaN, its number for no data unless that is 0).
+    is NaN, that have no data, or of which the ground truth says nothing.
     Raises :class:`SpecError` for an output or a threshold that the artifact has not.
     """
 
@@ -97,7 +94,7 @@ class Evaluator:
         self,
         predictor: Predictor,
         *,
-        mask: str = "mask",
+        judge: Judge | None = None,
         score_output: str | None = None,
         threshold: float | None = None,
         thresholds: Mapping[str, float] | None = None,
@@ -109,14 +106,14 @@ class Evaluator:
         self.decisions = None if threshold is not None else _first(predictor, (DECISIONS,))
         self.threshold = threshold
         self.thresholds = dict(thresholds or {})
-        self._mask = mask
+        self._judge = judge or Judge()
         self._match = {"ignore": ignore_wavelengths, "resample": resample}
 
     def run(self, path: Path, key: str | None = None, progress: Progress = lambda part: None) -> Measured:
         """Measure one file; raises :class:`DataError`. `progress` is told parts of the whole."""
         with CubeSource.open(path, key) as opened:
-            mask = self._read_mask(path, opened)
-            positive, unjudged = (part.reshape(opened.shape[:3]) for part in (mask.positive, mask.unjudged))
+            judged = self._judge.read(path, opened.array_shape[:-1])
+            positive, unjudged = (part.reshape(opened.shape[:3]) for part in judged[:2])
             source, doubt = match_bands(self.predictor.manifest, opened, **self._match)
             log.debug("%s: %s; a mask of %d pixels", path, opened.facts.in_words, np.count_nonzero(positive))
             collected = _Collected(self, source, int(np.count_nonzero(positive)))
@@ -125,39 +122,8 @@ class Evaluator:
                     where = block.image, slice(block.top, block.bottom), slice(block.left, block.right)
                     collected.take(spectra, outputs, positive[where], unjudged[where])
                     progress(block.pixels / source.pixels)
-        warnings = (*opened.facts.warnings, *(text for text in (doubt, mask.doubt) if text))
+        warnings = (*opened.facts.warnings, *(text for text in (doubt, judged.doubt) if text))
         return Measured(str(path), collected.measurement(self.threshold), warnings)
-
-    def _read_mask(self, path: Path, source: CubeSource) -> _Mask:
-        """That file, that array of the cube's file, a mask beside it, or class labels in it or beside it, in turn."""
-        file, key = split_location(self._mask)
-        truth = Truth.of(file, key) if file.is_file() else find_truth(path, "mask", self._mask)
-        if truth is None and self._mask == "mask":
-            truth = find_truth(path, "labels", "labels")
-        if truth is None:
-            raise DataError(_missing_mask(path, self._mask))
-        values = read_truth(truth, source.array_shape[:-1])
-        unjudged = find_unjudged(values, truth.nodata)
-        positive = (values > 0) & ~unjudged
-        return _Mask(positive, unjudged, _doubt_classes(truth, values[positive]))
-
-
-class _Mask(NamedTuple):
-    """Where anomalies are, of which pixels nothing is said, and what is odd about it."""
-
-    positive: Bools
-    unjudged: Bools
-    doubt: str | None
-
-
-def _doubt_classes(truth: Truth, values: NDArray[Any]) -> str | None:
-    """A mask of several numbers may be one of classes, of which a user means some."""
-    classes = np.unique(values)
-    if len(classes) < 2:
-        return None
-    named = ", ".join(f"{value:g}" for value in classes[:6]) + (", …" if len(classes) > 6 else "")
-    where = f"{truth.path}::{truth.key}" if truth.key else str(truth.path)
-    return f"{where} holds {len(classes)} numbers above 0 ({named}); every one of them counts as an anomaly"
 
 
 class _Collected:
@@ -253,18 +219,3 @@ def _one_band(name: str, values: NDArray[Any]) -> NDArray[Any]:
         raise SpecError(f"`{name}` has {values.shape[-1]} bands; a mask is compared with an output of one")
     pixels: NDArray[Any] = values[0, ..., 0]
     return pixels
-
-
-def _missing_mask(path: Path, mask: str) -> str:
-    """What was looked for, and where."""
-    names = array_names(path)
-    looked = [f"the file `{mask}`"] if Path(mask).name != mask or Path(mask).suffix else []
-    if names:
-        looked.append(
-            f"the array `{mask}` in it, which holds {', '.join(f'`{name}`' for name in names[:12])}"
-        )
-    looked.append(f"beside it {', '.join(names_of_truth(path, 'mask'))}")
-    if mask == "mask":
-        looked.append(f"class labels as {'the array `labels` or ' if names else ''}{path.stem}_labels.png")
-    hint = did_you_mean(mask, names)
-    return f"{path} has no mask; looked for {'; '.join(looked)}{f'. {hint}' if hint else ''}"

@@ -11,8 +11,9 @@ import pytest
 import tifffile
 from cli_runs import Cuvisc
 from PIL import Image
+from scene_folders import write_coco
 from sklearn.metrics import roc_auc_score
-from small_artifacts import write_artifact
+from small_artifacts import SmallArtifact, write_artifact
 
 SIZE = 6, 8
 GDAL_NODATA = 42113
@@ -96,8 +97,75 @@ def test_class_labels_are_a_mask_of_which_every_class_counts(cuvisc: Cuvisc, tmp
     assert (result["pixels"], result["anomalies"]) == (48, 17)
     assert result["auroc"] == pytest.approx(roc_auc_score(labels.ravel() > 0, small.scores(cube).ravel()))
     assert found.err == (
-        "warning: scene_labels.png holds 2 numbers above 0 (1, 7); every one of them counts as an anomaly\n"
+        "warning: scene_labels.png holds 2 numbers above 0 (1, 7); every one of them counts as an anomaly, "
+        "--anomaly-classes says which are\n"
     )
     Image.fromarray((labels == 7).astype("u1")).save("scene_mask.png")
     found = cuvisc("evaluate", "artifact", "scene.npy", "--json")
     assert (json.loads(found.out)["anomalies"], found.err) == (8, "")
+
+
+def scenes_of_classes(small: SmallArtifact) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Two cubes in `flight/`, each with class ids 0 to 3 in `x_gt.tif`: the classes and scores of both together."""
+    Path("flight").mkdir()
+    classes, scores = [], []
+    for seed, name in enumerate("ab"):
+        random = np.random.default_rng(seed)
+        cube = random.integers(0, 120, (*SIZE, 5)).astype("u2")
+        ids = random.integers(0, 4, SIZE).astype("u1")
+        tifffile.imwrite(f"flight/{name}.tif", cube, planarconfig="contig")
+        tifffile.imwrite(f"flight/{name}_gt.tif", ids)
+        classes.append(ids.ravel())
+        scores.append(small.scores(cube).ravel())
+    return np.concatenate(classes), np.concatenate(scores)
+
+
+def test_anomalies_are_the_classes_that_are_named_in_a_file_for_every_cube(
+    cuvisc: Cuvisc, tmp_path: Path
+) -> None:
+    classes, scores = scenes_of_classes(write_artifact(tmp_path / "artifact"))
+    asked = ["--mask", "{stem}_gt.tif", "--anomaly-classes", "1, 3", "--ignore-label", "0", "--json"]
+    found = cuvisc("evaluate", "artifact", "flight", *asked)
+    result = json.loads(found.out)
+    judged = classes > 0
+    expected = roc_auc_score(np.isin(classes[judged], [1, 3]), scores[judged])
+    assert [each["input"] for each in result["files"]] == ["flight/a.tif", "flight/b.tif"]
+    assert (result["pixels"], result["anomalies"]) == (judged.sum(), np.isin(classes, [1, 3]).sum())
+    assert result["auroc"] == pytest.approx(expected)
+    assert found.err == (
+        f"warning: {(~judged).sum()} of 96 pixels are left out: "
+        "no data, a score that is NaN, or a mask that says nothing\n"
+    )
+
+
+def test_labels_come_before_a_mask_where_classes_are_named(cuvisc: Cuvisc, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "artifact")
+    labels = np.arange(48).reshape(SIZE) % 5
+    np.savez("scene.npz", cube=np.ones((*SIZE, 5), "u2"), mask=np.eye(*SIZE), labels=labels)
+    result = json.loads(cuvisc("evaluate", "artifact", "scene.npz", "--anomaly-classes", "4", "--json").out)
+    assert result["anomalies"] == (labels == 4).sum()
+    result = json.loads(cuvisc("evaluate", "artifact", "scene.npz", "--json").out)
+    assert result["anomalies"] == 6
+
+
+def test_annotations_name_their_classes(cuvisc: Cuvisc, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "artifact")
+    np.save("scene.npy", np.ones((*SIZE, 5), "u2"))
+    box = {"id": 1, "image_id": 7, "iscrowd": 0}
+    square, stone = [1, 1, 4, 1, 4, 3, 1, 3], [5, 4, 7, 4, 7, 6, 5, 6]
+    write_coco(
+        Path("all.json"),
+        [{"id": 7, "file_name": "scene.npy", "width": SIZE[1], "height": SIZE[0]}],
+        [
+            {**box, "category_id": 1, "segmentation": [square], "bbox": [1, 1, 3, 2], "area": 6},
+            {**box, "id": 2, "category_id": 3, "segmentation": [stone], "bbox": [5, 4, 2, 2], "area": 4},
+        ],
+    )
+    asked = ["evaluate", "artifact", "scene.npy", "--mask", "all.json", "--json"]
+    assert json.loads(cuvisc(*asked, "--anomaly-classes", "stone").out)["anomalies"] == 4
+    assert json.loads(cuvisc(*asked).out)["anomalies"] == 10
+    assert cuvisc(*asked, "--anomaly-classes", "ston") == (
+        3,
+        "",
+        "error: all.json: there is no class `ston`; there is `grain`, `stone`. did you mean `stone`?\n",
+    )

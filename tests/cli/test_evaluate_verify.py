@@ -165,7 +165,10 @@ def test_evaluate_takes_one_mask_file_for_one_cube(cuvisc: Cuvisc, tmp_path: Pat
     assert cuvisc("evaluate", "artifact", "scene.npz", "other.npz", "--mask", "truth.npy") == (
         2,
         "",
-        "error: --mask truth.npy is the mask of one cube; there are 2\n",
+        (
+            "error: --mask truth.npy is the mask of one cube; there are 2; "
+            "with {stem} in its name it is one for every cube\n"
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from cuvisc.runtime.data.truth import names_of_truth
 from cuvisc.runtime.evaluation import Evaluator, Measurement
 from cuvisc.runtime.findings import Findings, findings, operating_points
 from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.judging import Judge
 from cuvisc.runtime.ranking import Ranking
 from cuvisc.schema.errors import DataError, SpecError
 
@@ -205,7 +206,9 @@ def test_a_mask_named_as_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> 
     path = tmp_path / "scene.npy"
     np.save(path, np.zeros((4, 6, 5), "u2"))
     with pytest.raises(DataError) as caught:
-        evaluate_file(Predictor(write_artifact(tmp_path / "artifact").folder), path, mask="truth/scene.png")
+        evaluate_file(
+            Predictor(write_artifact(tmp_path / "artifact").folder), path, judge=Judge("truth/scene.png")
+        )
     assert str(caught.value).startswith(
         f"{path} has no mask; looked for the file `truth/scene.png`; beside it scene_mask.png, "
     )

@@ -18,6 +18,7 @@ from cuvisc.runtime import CubeFiles
 from cuvisc.runtime.evaluation import Evaluator
 from cuvisc.runtime.findings import findings
 from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.judging import Judge
 from cuvisc.schema.errors import DataError
 
 MASK = (np.random.default_rng(5).random((7, 9)) < 0.3).astype("u1")
@@ -116,7 +117,7 @@ def test_a_mask_can_be_any_file(folder: Path) -> None:
     np.save("a.npy", cube_of())
     np.savez("truth.npz", anomalies=MASK)
     small = write_artifact(folder / "artifact")
-    evaluator = Evaluator(Predictor(small.folder), mask="truth.npz::anomalies")
+    evaluator = Evaluator(Predictor(small.folder), judge=Judge("truth.npz::anomalies"))
     assert evaluator.run(Path("a.npy")).measurement.anomalies == int(MASK.sum())
 
 

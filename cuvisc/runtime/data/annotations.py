@@ -22,7 +22,7 @@ from cuvisc.runtime.data.window import read_window
 from cuvisc.schema.errors import DataError
 
 STEM = "{stem}"
-_COCO = ".json"
+COCO = ".json"
 _MOST_COLORS = 4
 
 
@@ -63,7 +63,7 @@ class Finder:
         path = self.path_of(cube)
         if not path.is_file():
             raise DataError(f"{cube} has no {self.kind}: `{self.pattern}` means {path}, which does not exist")
-        if path.suffix.lower() != _COCO:
+        if path.suffix.lower() != COCO:
             return Truth.of(path)
         if path not in self._read:
             self._read[path] = Coco.read(path)
