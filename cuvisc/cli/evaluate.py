@@ -197,6 +197,11 @@ def _warn(evaluation: Evaluation) -> None:
             f"{together.excluded_pixels} of {total} pixels are left out: "
             "no data, a score that is NaN, or a mask that says nothing"
         )
+    if evaluation.is_mixed:
+        warn(
+            f"`{evaluation.decision_output}` follows from no threshold on `{evaluation.score_output}`: they are of "
+            "different parts of the graph; --output ranks by another output"
+        )
     _warn_of_reasons("", together.reasons)
     for name, found in evaluation.files.items() if several else ():
         own = {key: why for key, why in found.reasons.items() if together.reasons.get(key) != why}

@@ -22,6 +22,9 @@ def _lines(evaluation: Evaluation) -> Iterator[str]:
     found, several = evaluation.together, len(evaluation.files) > 1
     files = f"{len(evaluation.files)} files, " if several else ""
     yield f"{files}{found.pixels} pixels, {found.anomalies} anomalies, on {evaluation.provider}"
+    ranked = [f"ranked by {evaluation.score_output}"] if evaluation.score_output else []
+    decided = [f"decided by {evaluation.decision_output}"] if evaluation.decision_output else []
+    yield ", ".join(ranked + decided)
     for name, value in found.metrics().items():
         yield f"{name:<18} {'-' if value is None else f'{value:.6f}'}"
     if evaluation.points:

@@ -65,6 +65,15 @@ class Evaluation:
             pooled,
         )
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether no threshold on the scores gives the decisions: they are of another part of the graph."""
+        counts = self.together.confusion
+        if self.score_output is None or self.decision_output is None or counts is None:
+            return False
+        both = counts.hits + counts.alarms > 0 and counts.misses + counts.rejections > 0
+        return both and self.together.threshold is None
+
     def to_json(self) -> dict[str, Any]:
         """Plain data: the numbers of all files together at the top, then thresholds, then every file."""
         return {

@@ -11,8 +11,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from cli_runs import Cuvisc
+from fitted_graphs import fitted, moments, spectra
 from sklearn.metrics import confusion_matrix, roc_auc_score
 from small_artifacts import THRESHOLD, SmallArtifact, write_artifact
+
+from cuvisc.runtime.export import Source, export
 
 
 def write_scene(mask: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
@@ -31,7 +34,10 @@ def test_evaluate_prints_six_numbers(cuvisc: Cuvisc, tmp_path: Path) -> None:
     found = cuvisc("evaluate", "artifact", "scene.npz")
     lines = found.out.splitlines()
     assert (found.code, found.err) == (0, "")
-    assert lines[0] == "48 pixels, 6 anomalies, on CPUExecutionProvider"
+    assert lines[:2] == [
+        "48 pixels, 6 anomalies, on CPUExecutionProvider", "ranked by rx.scores, decided by decider.decisions"
+    ]  # fmt: skip
+    lines = lines[1:]
     assert lines[1] == f"auroc              {expected_auroc(small):.6f}"
     assert [line.split()[0] for line in lines[2:7]] == [
         "average_precision",
@@ -83,7 +89,7 @@ def test_evaluate_against_an_empty_mask_says_why_there_is_no_auroc(cuvisc: Cuvis
     write_scene(np.zeros((6, 8)))
     found = cuvisc("evaluate", "artifact", "scene.npz", "--threshold", "decider=1e9")
     assert found.code == 0
-    assert found.out.splitlines()[1:7] == [
+    assert found.out.splitlines()[2:8] == [
         f"{name:<18} -" for name in ("auroc", "average_precision", "precision", "recall", "f1", "iou")
     ]
     assert found.err == (
@@ -133,6 +139,24 @@ def test_evaluate_measures_many_files_and_says_which_it_could_not(cuvisc: Cuvisc
         ["scenes/a.npz", "48", "6"],
         ["scenes/b.npz", "48", "6"],
     ]
+
+
+def test_evaluate_says_where_decisions_are_not_of_the_scores_it_ranks_by(
+    cuvisc: Cuvisc, tmp_path: Path
+) -> None:
+    train = spectra(1, 20, 20, 5)
+    nodes = "other: {type: RXPerBatch, parent: input}, rx: {type: RXGlobal, parent: input}, head: {type: RXLogitHead}"
+    outputs = "graph: {outputs: [other.scores, rx.scores, decider.decisions]}"
+    module = fitted(f"nodes: {{{nodes}, decider: {{type: LogitDecider}}}}\n{outputs}", train)
+    export(Source(module, "0" * 64, "float32", train.reshape(-1, 5), moments(train)), tmp_path / "artifact")
+    np.savez("scene.npz", cube=spectra(20, 20, 5, seed="scene"), mask=np.eye(20))
+    found = cuvisc("evaluate", "artifact", "scene.npz")
+    assert found.out.splitlines()[1] == "ranked by other.scores, decided by decider.decisions"
+    assert found.err == (
+        "warning: `decider.decisions` follows from no threshold on `other.scores`: they are of different parts of the "
+        "graph; --output ranks by another output\n"
+    )
+    assert cuvisc("evaluate", "artifact", "scene.npz", "--output", "rx.scores").err == ""
 
 
 def test_evaluate_writes_a_folder_whole(cuvisc: Cuvisc, tmp_path: Path) -> None:
