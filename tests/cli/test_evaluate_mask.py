@@ -8,19 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 from cli_runs import Cuvisc
+from format_files import write_tiff
 from PIL import Image
 from scene_folders import write_coco
 from sklearn.metrics import roc_auc_score
 from small_artifacts import SmallArtifact, write_artifact
 
 SIZE = 6, 8
-GDAL_NODATA = 42113
-
-
-def write_tif(path: Path, mask: np.ndarray[Any, Any], nodata: str) -> None:
-    tifffile.imwrite(path, mask, extratags=[(GDAL_NODATA, "s", 0, nodata, True)])
 
 
 def a_mask(unknown: float, dtype: str = "u1") -> np.ndarray[Any, Any]:
@@ -42,7 +37,7 @@ def test_pixels_of_which_the_mask_says_nothing_are_left_out(
         np.save("scene_mask.npy", mask)
     else:
         mask = a_mask(255)
-        write_tif(Path("scene_mask.tif"), mask, "255")
+        write_tiff(Path("scene_mask.tif"), mask[..., None], nodata=255)
     found = cuvisc("evaluate", "artifact", "scene.npy", "--json")
     result = json.loads(found.out)
     judged = slice(2, None)
@@ -63,7 +58,7 @@ def test_a_mask_whose_zeros_are_called_nodata_judges_every_pixel(
     write_artifact(tmp_path / "artifact")
     np.save("scene.npy", np.random.default_rng(1).integers(0, 120, (*SIZE, 5)).astype("u2"))
     if kind == "tif":
-        write_tif(Path("scene_mask.tif"), a_mask(0), "0")
+        write_tiff(Path("scene_mask.tif"), a_mask(0)[..., None], nodata=0)
     else:
         Image.fromarray(a_mask(0)).save("scene_mask.png")
     found = cuvisc("evaluate", "artifact", "scene.npy", "--json")
@@ -113,8 +108,8 @@ def scenes_of_classes(small: SmallArtifact) -> tuple[np.ndarray[Any, Any], np.nd
         random = np.random.default_rng(seed)
         cube = random.integers(0, 120, (*SIZE, 5)).astype("u2")
         ids = random.integers(0, 4, SIZE).astype("u1")
-        tifffile.imwrite(f"flight/{name}.tif", cube, planarconfig="contig")
-        tifffile.imwrite(f"flight/{name}_gt.tif", ids)
+        write_tiff(Path(f"flight/{name}.tif"), cube)
+        write_tiff(Path(f"flight/{name}_gt.tif"), ids[..., None])
         classes.append(ids.ravel())
         scores.append(small.scores(cube).ravel())
     return np.concatenate(classes), np.concatenate(scores)
