@@ -324,7 +324,7 @@ class CuvisLightningModule(LightningModule):
                 seen = attached.batch(batch, values)
                 return figure.draw(attached.output(values), seen, self.global_step, "val")
 
-            self.reporters.log_figure(attached.id, draw, self.global_step, "val")
+            self.reporters.log_figure(attached.id, draw, self.global_step, "val", self.current_epoch)
 
 
 def _size(batch: Any) -> int:
