@@ -53,6 +53,7 @@ def register(app: typer.Typer) -> None:
         from cuvisc.cli.speaking import level_of
         from cuvisc.cli.specs import compile_file
         from cuvisc.cli.terminal import wants_color
+        from cuvisc.runtime.ranks import is_first
         from cuvisc.schema.errors import SpecError
         from cuvisc.schema.render import render_text
 
@@ -60,7 +61,7 @@ def register(app: typer.Typer) -> None:
             raise SpecError("--verbose and --quiet exclude each other")
         path, overrides = _spec_of(arguments, out, force, resume)
         graph, diagnostics = compile_file(path, overrides)
-        if len(diagnostics):
+        if len(diagnostics) and is_first():
             print(render_text(diagnostics, color=wants_color(sys.stderr)), file=sys.stderr)
 
         from cuvisc.runtime.components import make_config, make_datamodule, make_monitors

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cuvisc.language import ops
 from cuvisc.language.choose import Choose
@@ -22,7 +22,8 @@ class SoftChannelSelector(Node):
     g is Gumbel noise while training (Jang, Gu & Poole 2017) and zero otherwise. With ``hard``, w is 1 for the
     n_select bands of largest logit and 0 for the others; gradients pass through the soft weights. With
     ``reduce`` the n_select bands of largest logit leave alone, in the order of the cube, and the exported
-    model reads no others.
+    model reads no others. Where phase 2 does not move the logits there is no noise and T stays that of epoch 0, for
+    which phase 1 has fitted what follows.
     """
 
     aliases = ("cuvis_ai.node.selector.SoftChannelSelector",)
@@ -60,7 +61,15 @@ class SoftChannelSelector(Node):
             logits = np.log(measured.variance.clip(min=0) + self.eps)
         return {"logits": logits, "temperature": np.array([self.temperature_init])}
 
+    @property
+    def _is_moved(self) -> bool:
+        """Whether phase 2 moves the logits; before it began, whether it may."""
+        begun = isinstance(self.logits, nn.Parameter)
+        return self.trainable and (self.logits.requires_grad or not begun)
+
     def start_epoch(self, epoch: int) -> None:
+        if not self._is_moved:
+            return
         annealed = self.temperature_init * self.temperature_decay**epoch
         self.temperature.fill_(max(self.temperature_min, annealed))
 
@@ -82,7 +91,7 @@ class SoftChannelSelector(Node):
 
     def _weights(self) -> Tensor:
         logits = self.logits
-        if self.training and self.gumbel:
+        if self.training and self.gumbel and self._is_moved:
             uniform = torch.rand_like(logits).clamp_min(torch.finfo(logits.dtype).tiny)
             logits = logits - torch.log(-torch.log(uniform))
         soft = self.n_select * torch.softmax(logits / self.temperature, dim=0)

@@ -26,6 +26,7 @@ from cuvisc.runtime.compiling import compiled_nodes
 from cuvisc.runtime.condensed import CondensedBatches, of_moments
 from cuvisc.runtime.config import MONITORED, TrainingConfig
 from cuvisc.runtime.data.contract import check_batch
+from cuvisc.runtime.divergence import refuse_divergence
 from cuvisc.runtime.frozen import FrozenValues, is_worthwhile, memory_limit
 from cuvisc.runtime.gradients import Evaluation, prepare
 from cuvisc.runtime.mapped_truth import with_mapped_truth
@@ -305,12 +306,8 @@ class CuvisLightningModule(LightningModule):
             return
         if bool(torch.isfinite(losses["total"])):
             return
-        sizes = {name: float(loss.detach()) for name, loss in losses.items()}
-        name = next((name for name, size in sizes.items() if not math.isfinite(size)), "total")
-        raise SpecError(
-            f"train/loss/{name} is {sizes[name]} (epoch {self.current_epoch}, step {self.global_step}): training has "
-            "diverged; lower training.optimizer.lr, or set training.trainer.gradient_clip_val to 1.0"
-        )
+        sizes = {f"train/loss/{name}": float(loss.detach()) for name, loss in losses.items()}
+        refuse_divergence(sizes, f"epoch {self.current_epoch}, step {self.global_step}")
 
     def _to_draw(self) -> list[tuple[Attached, VisualizationNode]]:
         if not self.trainer.is_global_zero or self.trainer.sanity_checking:
@@ -324,7 +321,7 @@ class CuvisLightningModule(LightningModule):
                 seen = attached.batch(batch, values)
                 return figure.draw(attached.output(values), seen, self.global_step, "val")
 
-            self.reporters.log_figure(attached.id, draw, self.global_step, "val")
+            self.reporters.log_figure(attached.id, draw, self.global_step, "val", self.current_epoch)
 
 
 def _size(batch: Any) -> int:

@@ -43,7 +43,9 @@ class Reporters:
         for stage, named in stages.items():
             self._tell(_metrics_call(named, step, stage), epoch)
 
-    def log_figure(self, name: str, draw: Callable[[], dict[str, Any]], step: int, stage: str) -> None:
+    def log_figure(
+        self, name: str, draw: Callable[[], dict[str, Any]], step: int, stage: str, epoch: int | None
+    ) -> None:
         """Draw a figure and report it; one that cannot be drawn is a warning."""
         try:
             artifact = draw()
@@ -52,7 +54,7 @@ class Reporters:
                 self._silenced.add(name)
                 log.warning("`%s` cannot be drawn: %s; the run goes on", name, _fact(error))
             return
-        self._tell(lambda monitor: monitor.log_artifact(artifact, name, step, stage))
+        self._tell(lambda monitor: monitor.log_artifact(artifact, name, step, stage), epoch)
         # Only figures made through pyplot are kept by matplotlib.
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is not None and artifact.get("figure") is not None:

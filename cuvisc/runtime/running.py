@@ -27,6 +27,7 @@ from cuvisc.runtime.callbacks.averaging import AveragedWeights, averaged_by
 from cuvisc.runtime.callbacks.expected import ExpectedValues, expected_of, refuse_never_logged
 from cuvisc.runtime.class_balance import log_balance
 from cuvisc.runtime.config import TrainingConfig
+from cuvisc.runtime.divergence import refuse_diverged_weights, warn_of_divergence
 from cuvisc.runtime.environment import environment_of, written
 from cuvisc.runtime.epoch_state import STATE, EpochState
 from cuvisc.runtime.first_batch import looked_at, readers_of_training
@@ -270,6 +271,8 @@ class Running:
             self.module.nodes.load_state_dict(self.best.weights)
             metrics = self.best.metrics
         self.module.to("cpu").eval()
+        ended = f"after epoch {trainer.current_epoch}"
+        refuse_diverged_weights(self.module, self.lightning.trained if self.epochs else (), ended)
         if self.folder.writes:
             save_weights(self.module, self.folder.path / WEIGHTS, self.folder.facts["spec_sha256"])
         seconds = time.perf_counter() - self.started
@@ -293,6 +296,7 @@ class Running:
             log.info("Training complete in %s: %s", _duration(seconds), summary(metrics))
             if best:
                 log.info("Best validation loss: %.4g at epoch %d", self.best.value, best["epoch"])
+            warn_of_divergence(metrics, ended)
         elif metrics:
             log.info("Validated: %s", summary(metrics))
         for line in self.lightning.left_out():

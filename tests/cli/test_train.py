@@ -46,6 +46,24 @@ def test_the_run_folder_is_the_last_line_of_stdout(
     assert lines[-1].startswith("[INFO] Best validation loss: ")
 
 
+@pytest.mark.parametrize(("rank", "times"), [("0", 1), ("1", 0)])
+def test_of_several_processes_the_first_one_warns(
+    spec: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, rank: str, times: int
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.setattr("cuvisc.runtime.training.train", lambda *_, **__: pytest.skip("not to be trained"))
+    with pytest.raises(pytest.skip.Exception):
+        run(
+            capsys,
+            monkeypatch,
+            "train",
+            spec,
+            "metric_leaves.detection.reads=scores",
+            "metric_leaves.detection.parent=rx",
+        )
+    assert capsys.readouterr().err.count("warning[W307]") == times
+
+
 def test_quiet_says_nothing_and_json_says_all(
     spec: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

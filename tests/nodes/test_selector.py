@@ -75,6 +75,9 @@ def test_annealing() -> None:
     fresh.load_state_dict(node.state_dict())
     assert fresh.temperature.item() == pytest.approx(0.3)
     np.testing.assert_allclose(node.get_selection_probabilities().numpy(), softmax(LOGITS / 0.3), rtol=1e-5)
+    frozen = selector(trainable=False)
+    frozen.start_epoch(6)
+    assert frozen.temperature.item() == 5.0
 
 
 def test_noise_only_while_training() -> None:
@@ -83,8 +86,8 @@ def test_noise_only_while_training() -> None:
     torch.manual_seed(0)
     assert not torch.equal(node.train()(cube), node(cube))
     assert torch.equal(node.eval()(cube), node(cube))
-    quiet = selector(gumbel=False).train()
-    assert torch.equal(quiet(cube), quiet(cube))
+    for quiet in (selector(gumbel=False), selector(trainable=False)):
+        assert torch.equal(quiet.train()(cube), quiet(cube))
 
 
 def test_hard_selection_passes_gradients_through_the_soft_weights() -> None:

@@ -253,3 +253,35 @@ def test_a_loss_of_parameters_alone_computes_no_pixel(
     done = run(tmp_path, "auto", text)
     assert done.facts["trained"] == ["pca"]
     assert set(done.facts["metrics"]) >= {"val/loss/orthogonality", "val/metric/orthogonality_error"}
+
+
+SELECTED = """
+graph: {{name: small}}
+nodes:
+  normalizer: {{type: MinMaxNormalizer}}
+  selector: {{type: SoftChannelSelector, n_select: 2, init_method: variance{frozen}}}
+  rx: {{type: RXGlobal}}
+  head: {{type: RXLogitHead, parent: rx}}
+  pca: {{type: TrainablePCA, parent: normalizer, n_components: 2, trainable: true}}
+loss_leaves: {{{loss}: {{type: {loss}}}}}
+metric_leaves: {{scores: {{type: ScoreStatisticsMetric, parent: rx}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("frozen", "loss"),
+    [(", trainable: false", "AnomalyBCEWithLogits"), ("", "OrthogonalityLoss")],
+    ids=["by its parameter", "no loss reaches it"],
+)
+def test_a_selector_that_is_not_trained_stays_as_phase_one_left_it(
+    tmp_path: Path, frozen: str, loss: str
+) -> None:
+    """Its temperature too: the background of RX was fitted to the weights that this temperature gives."""
+    text = SELECTED.format(frozen=frozen, loss=loss)
+    fitted = run(tmp_path / "fitted", "off", text, max_epochs=0)
+    trained = run(tmp_path / "trained", "off", text)
+    assert "selector" not in trained.facts["trained"]
+    names = [name for name in fitted.facts["metrics"] if "score_" in name]
+    assert len(names) == 8
+    for name in names:
+        assert trained.facts["metrics"][name] == fitted.facts["metrics"][name], name

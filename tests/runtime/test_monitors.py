@@ -36,6 +36,9 @@ class Listening(MonitoringNode):
     def log_metrics(self, metrics: dict[str, float], step: int, stage: str) -> None:
         self.heard.append((stage, step, self.epoch, sorted(metrics)))
 
+    def log_artifact(self, artifact: dict[str, Any], name: str, step: int, stage: str) -> None:
+        self.heard.append(("figure", stage, name, self.epoch))
+
     def close(self) -> None:
         self.heard.append(("close",))
 
@@ -81,6 +84,18 @@ def test_a_monitor_that_fails_is_one_warning(tmp_path: Path, caplog: pytest.LogC
     assert (tmp_path / "metrics.jsonl").stat().st_size > 0
 
 
+def test_a_monitor_hears_in_which_epoch_a_figure_was_drawn(tmp_path: Path) -> None:
+    text = (
+        f"{ANOMALY}\nvisualization_leaves: {{heat: {{type: AnomalyHeatmap, parent: rx, log_frequency: 2}}}}\n"
+    )
+    for epochs, drawn_in in ((0, [0]), (3, [0, 2])):
+        monitor = Listening()
+        config = TrainingConfig(trainer={"max_epochs": epochs, "accelerator": "cpu"})
+        train(typed(text), MemoryScene(), config, run_dir=tmp_path / str(epochs), monitors=[monitor])
+        found = [heard for heard in monitor.heard if heard[0] == "figure"]
+        assert found == [("figure", "val", "heat", epoch) for epoch in drawn_in]
+
+
 def test_metrics_are_one_json_object_a_line(tmp_path: Path) -> None:
     monitor = DummyMonitor(output_dir=str(tmp_path / "deep" / "folder"))
     monitor.setup({"folder": str(tmp_path)})
@@ -124,7 +139,7 @@ def test_the_run_folder_has_metrics_and_figures_whatever_is_registered(tmp_path:
         reporters = Reporters(monitors, folder)
         reporters.setup({"name": "x"})
         reporters.log_metrics({"val/loss/total": 1.0}, 0, 0)
-        reporters.log_figure("heat", drawn, 0, "val")
+        reporters.log_figure("heat", drawn, 0, "val", 0)
         reporters.close()
         assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
         assert (folder / "figures" / "heat-val-000000.png").is_file()
@@ -141,6 +156,6 @@ def test_a_figure_that_cannot_be_drawn_is_one_warning(
     reporters.setup({"name": "x"})
     with caplog.at_level(logging.WARNING, "cuvisc"):
         for step in range(3):
-            reporters.log_figure("heat", fail, step, "val")
+            reporters.log_figure("heat", fail, step, "val", 0)
     reporters.close()
     assert caplog.messages == ["`heat` cannot be drawn: ValueError: no ink; the run goes on"]
