@@ -30,6 +30,7 @@ from cuvisc.schema.errors import DataError, SpecError
 
 SCORE_UNITS = ("scores", "logits", "probabilities")
 DECISIONS = "decisions"
+_UNNAMED = "mask"
 Bools = NDArray[np.bool_]
 Progress = Callable[[float], None]
 
@@ -85,7 +86,7 @@ class Measured:
 class Evaluator:
     """Runs cubes that have a mask (> 0 is an anomaly) and measures the scores and decisions.
 
-    `mask` is a file, or an array in the cube's file; without such an array a file beside the cube is taken.
+    `mask` is a file, or an array in the cube's file; where neither is named it is what `find_truth` finds.
 
     Scores are the first output whose unit is scores, logits or probabilities, unless `score_output` names one;
     decisions are the first output with that unit, or `scores >= threshold`. Left out and counted are pixels whose score
@@ -97,7 +98,7 @@ class Evaluator:
         self,
         predictor: Predictor,
         *,
-        mask: str = "mask",
+        mask: str = _UNNAMED,
         score_output: str | None = None,
         threshold: float | None = None,
         thresholds: Mapping[str, float] | None = None,
@@ -129,11 +130,14 @@ class Evaluator:
         return Measured(str(path), collected.measurement(self.threshold), warnings)
 
     def _read_mask(self, path: Path, source: CubeSource) -> _Mask:
-        """That file, that array of the cube's file, a mask beside it, or class labels in it or beside it, in turn."""
+        """What was named, a file or an array of the cube's; else its mask or class labels, in it or beside it."""
         file, key = split_location(self._mask)
-        truth = Truth(file, key) if file.is_file() else find_truth(path, "mask", self._mask)
-        if truth is None and self._mask == "mask":
-            truth = find_truth(path, "labels", "labels")
+        if file.is_file():
+            truth: Truth | None = Truth(file, key)
+        elif self._mask == _UNNAMED:
+            truth = find_truth(path, "mask", "mask") or find_truth(path, "labels", "labels")
+        else:
+            truth = Truth(path, self._mask) if self._mask in array_names(path) else None
         if truth is None:
             raise DataError(_missing_mask(path, self._mask))
         values = read_truth(truth, source.array_shape[:-1])
@@ -258,13 +262,14 @@ def _one_band(name: str, values: NDArray[Any]) -> NDArray[Any]:
 def _missing_mask(path: Path, mask: str) -> str:
     """What was looked for, and where."""
     names = array_names(path)
-    looked = [f"the file `{mask}`"] if Path(mask).name != mask or Path(mask).suffix else []
+    as_file = Path(mask).name != mask or Path(mask).suffix or not names
+    looked = [f"the file `{mask}`"] if mask != _UNNAMED and as_file else []
     if names:
         looked.append(
             f"the array `{mask}` in it, which holds {', '.join(f'`{name}`' for name in names[:12])}"
         )
-    looked.append(f"beside it {', '.join(names_of_truth(path, 'mask'))}")
-    if mask == "mask":
+    if mask == _UNNAMED:
+        looked.append(f"beside it {', '.join(names_of_truth(path, 'mask'))}")
         looked.append(f"class labels as {'the array `labels` or ' if names else ''}{path.stem}_labels.png")
     hint = did_you_mean(mask, names)
     return f"{path} has no mask; looked for {'; '.join(looked)}{f'. {hint}' if hint else ''}"
