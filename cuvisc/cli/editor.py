@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from cuvisc.runtime.atomic import write_text
 from cuvisc.schema.errors import SpecError
 
 SETTINGS = Path(".vscode/settings.json")
@@ -22,10 +23,10 @@ def modeline(spec: Path) -> str:
 
 
 def install_schema(text: str, specs: Sequence[Path] = ()) -> Iterator[str]:
-    """Write both files below the current folder; yields what was done, line by line. Raises SpecError.
+    """Write both files below the current folder; yields what was done, line by line.
 
     The schema is used for `specs` too. Other settings stay as they are, and so do the files that an earlier call or the
-    user named for the schema.
+    user named for the schema. Raises SpecError, and DataError where nothing can be written.
     """
     settings = _settings()
     schemas = settings.setdefault("yaml.schemas", {})
@@ -39,12 +40,8 @@ def install_schema(text: str, specs: Sequence[Path] = ()) -> Iterator[str]:
     added = dict.fromkeys(_seen_from(Path(), spec) for spec in specs)
     files = [*named, *(file for file in added if file not in named)]
     schemas[name] = before if files == named else files
-    try:
-        SCHEMA.parent.mkdir(exist_ok=True)
-        SCHEMA.write_text(text + "\n", encoding="utf-8")
-        SETTINGS.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise SpecError(f"{error.filename} cannot be written: {error.strerror}") from error
+    write_text(SCHEMA, text + "\n")
+    write_text(SETTINGS, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
     yield f"{SCHEMA}: the schema; install it again after an upgrade of cuvisc or of a package of types"
     yield f"{SETTINGS}: used for {', '.join(map(str, files))}"
     yield "VS Code needs the extension redhat.vscode-yaml; other editors read the same schema through"

@@ -34,22 +34,15 @@ def register(app: typer.Typer) -> None:
 
         Example: cuvisc init rx -o detector.yaml
         """
-        from cuvisc.schema.errors import SpecError
-
         path = output or Path(f"{template}.yaml")
         printed = str(path) == "-"
         text = _text(template, Path(f"{template}.yaml") if printed else path)
         if printed:
             print(text, end="")
             return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("w" if force else "x", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-        except FileExistsError:
-            raise SpecError(f"{path} exists already; --force replaces it, -o names another file") from None
-        except OSError as error:
-            raise SpecError(f"{path} cannot be written: {error.strerror}") from error
+        from cuvisc.runtime.atomic import write_text
+
+        write_text(path, text, force=force)
         print(path)
 
 

@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
 
         Example: cuvisc sweep specs/anomaly.yaml training.optimizer.lr=1e-3,1e-2 training.seed=1,2
         """
-        from cuvisc.cli.specs import one_spec
+        from cuvisc.cli.specs import check_file, one_spec
         from cuvisc.cli.terminal import wants_color
         from cuvisc.runtime.hydra_jobs import is_setting, settings_for
         from cuvisc.runtime.objective import Objective, check_objective
@@ -77,7 +77,7 @@ def register(app: typer.Typer) -> None:
             raise SpecError(
                 "interval(…) is for a sweeper that searches, such as --sweeper optuna; or list values: key=1,2"
             )
-        checked, diagnostics = check_combinations(path, overrides)
+        checked, diagnostics = check_combinations(path, overrides, check_file)
         if checked is None:
             raise SpecError(diagnostics=diagnostics)
         goal = Objective(objective, "max" if maximize else "min")

@@ -29,6 +29,7 @@ from cuvisc.schema.errors import DataError, SpecError
 
 SCORE_UNITS = ("scores", "logits", "probabilities")
 DECISIONS = "decisions"
+_UNNAMED = "mask"
 Bools = NDArray[np.bool_]
 Progress = Callable[[float], None]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar
 
-import torch
 from lightning.pytorch import Trainer
 
 from cuvisc.compiler.check import check_graph
@@ -21,6 +20,7 @@ from cuvisc.language.node import Node
 from cuvisc.runtime.components import changed_params, make_component, make_config, make_monitors
 from cuvisc.runtime.config import TrainingConfig
 from cuvisc.runtime.environment import environment_of, remember, written
+from cuvisc.runtime.given_cubes import as_cubes
 from cuvisc.runtime.graph_file import SPEC, GraphFile, read_graph_file
 from cuvisc.runtime.graph_state import load_state, pack_state, seen_in
 from cuvisc.runtime.missing import blank
@@ -299,7 +299,7 @@ class Graph:
 
         What is computed of a pixel with a band that is not finite is NaN, or false; other pixels are as without it.
         """
-        values = self.module(blank(torch.as_tensor(cube)))
+        values = self.module(blank(as_cubes(cube)))
         outputs = {str(ref): values[str(ref)] for ref in self.module.graph.outputs}
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs, labels, metadata
 

@@ -36,8 +36,9 @@ class Judge:
     """Finds and reads ground truth.
 
     `mask` is an array in the cube's file, or a file; a name with `{stem}` is a file for every cube, one that ends with
-    `.json` the annotations of all. By default a mask in the cube's file or beside it is taken, else class labels; with
-    `anomaly_classes` (ids, or names of annotations) labels come first. Pixels of `ignore_label` are not judged.
+    `.json` the annotations of all. Where what it names is not there, nothing else is taken. By default a mask in the
+    cube's file or beside it is taken, else class labels; with `anomaly_classes` (ids, or names of annotations) labels
+    come first. Pixels of `ignore_label` are not judged.
     """
 
     def __init__(
@@ -85,11 +86,12 @@ class Judge:
         file, key = split_location(self._mask)
         if file.is_file():
             return Truth.of(file, key)
-        places = [(MASK, self._mask)]
-        if self._mask == MASK:
-            places.insert(1 if self._classes is None else 0, (LABELS, LABELS))
-        for kind, name in places:
-            if (found := find_truth(path, kind, name)) is not None:
+        if self._mask != MASK:
+            if self._mask in array_names(path):
+                return Truth.of(path, self._mask)
+            raise DataError(_missing(path, self._mask))
+        for kind in (MASK, LABELS) if self._classes is None else (LABELS, MASK):
+            if (found := find_truth(path, kind, kind)) is not None:
                 return found
         raise DataError(_missing(path, self._mask))
 
@@ -111,13 +113,15 @@ def _doubt_classes(truth: AnyTruth, values: NDArray[Any]) -> str | None:
 def _missing(path: Path, mask: str) -> str:
     """What was looked for, and where."""
     names = array_names(path)
-    looked = [f"the file `{mask}`"] if Path(mask).name != mask or Path(mask).suffix else []
+    is_named = mask != MASK
+    as_file = is_named and (Path(mask).name != mask or Path(mask).suffix or not names)
+    looked = [f"the file `{mask}`"] if as_file else []
     if names:
         looked.append(
             f"the array `{mask}` in it, which holds {', '.join(f'`{name}`' for name in names[:12])}"
         )
-    looked.append(f"beside it {', '.join(names_of_truth(path, MASK))}")
-    if mask == MASK:
+    if not is_named:
+        looked.append(f"beside it {', '.join(names_of_truth(path, MASK))}")
         looked.append(f"class labels as {'the array `labels` or ' if names else ''}{path.stem}_labels.png")
     hint = did_you_mean(mask, names)
     return f"{path} has no mask; looked for {'; '.join(looked)}{f'. {hint}' if hint else ''}"

@@ -10,10 +10,10 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.compiler.logged import Logged, expected_names
@@ -21,7 +21,7 @@ from cuvisc.compiler.references import listed
 from cuvisc.runtime.atomic import write_text
 from cuvisc.runtime.hydra_jobs import configure, drive
 from cuvisc.runtime.main_metrics import main_first
-from cuvisc.runtime.sweep_run import TrainOne, compile_spec
+from cuvisc.runtime.sweep_run import TrainOne
 from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.document import Span
 from cuvisc.schema.errors import DataError, SpecError
@@ -30,6 +30,7 @@ from cuvisc.schema.overrides import OVERRIDE_FILE
 FORMAT = 1
 SWEEP = "sweep.json"
 MAX_RUNS = 10_000
+Check: TypeAlias = Callable[[Path, Sequence[str]], tuple[TypedGraph | None, Diagnostics]]
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,10 @@ class Checked:
     logged: tuple[Logged, ...]
 
 
-def check_combinations(path: Path, overrides: Swept) -> tuple[Checked | None, Diagnostics]:
+def check_combinations(path: Path, overrides: Swept, check: Check) -> tuple[Checked | None, Diagnostics]:
     """What all combinations are, None when any has errors, and what there is to say about them.
 
+    `check` makes the graph of a spec file and overrides, None when there are errors, and says what it finds.
     Values that a search draws later are checked when their run starts.
     """
     everything = Diagnostics()
@@ -100,7 +102,7 @@ def check_combinations(path: Path, overrides: Swept) -> tuple[Checked | None, Di
     logged: dict[Logged, None] = {}
     for chosen in overrides.combinations():
         given = [*overrides.fixed, *chosen]
-        graph, found = compile_spec(path, given)
+        graph, found = check(path, given)
         _add(found, everything, texts)
         if graph is not None:
             first = first or graph

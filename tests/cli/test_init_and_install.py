@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,19 +43,45 @@ def test_nothing_is_overwritten_unasked(cuvisc: Cuvisc) -> None:
     assert cuvisc("init", "rx", "-o", "specs/mine.yaml") == (
         2,
         "",
-        "error: specs/mine.yaml exists already; --force replaces it, -o names another file\n",
+        "error: specs/mine.yaml exists; give --force to replace it\n",
     )
     assert Path("specs/mine.yaml").read_text() == "mine"
     assert cuvisc("init", "rx", "-o", "specs/mine.yaml", "--force").code == 0
     assert Path("specs/mine.yaml").read_text() != "mine"
-    assert (
-        cuvisc("init", "rx", "-o", "specs").err
-        == "error: specs exists already; --force replaces it, -o names another file\n"
+    assert cuvisc("init", "rx", "-o", "specs").err == "error: specs exists; give --force to replace it\n"
+    assert cuvisc("init", "rx", "-o", "specs", "--force").err == "error: specs is a folder; name a file\n"
+
+
+def on_a_full_disk(*args: str) -> tuple[int, str]:
+    """What a verb answers where no file can be longer than 100 bytes."""
+    found = subprocess.run(
+        [sys.executable, "-m", "cuvisc", *args],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
     )
-    assert (
-        cuvisc("init", "rx", "-o", "specs", "--force").err
-        == "error: specs cannot be written: Is a directory\n"
+    assert found.stdout == ""
+    return found.returncode, found.stderr
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(cuvisc: Cuvisc) -> None:
+    assert on_a_full_disk("init", "rx", "-o", "mine.yaml") == (
+        3,
+        "error: cannot write mine.yaml: File too large\n",
     )
+    assert os.listdir() == []
+
+
+def test_settings_survive_a_disk_that_is_full(cuvisc: Cuvisc) -> None:
+    Path(".vscode").mkdir()
+    mine = json.dumps({"editor.rulers": [80]})
+    Path(".vscode/settings.json").write_text(mine)
+    assert on_a_full_disk("schema", "--install") == (
+        3,
+        "error: cannot write .vscode/cuvisc.schema.json: File too large\n",
+    )
+    assert os.listdir(".vscode") == ["settings.json"]
+    assert Path(".vscode/settings.json").read_text() == mine
 
 
 def test_install_writes_the_schema_and_the_settings(cuvisc: Cuvisc) -> None:

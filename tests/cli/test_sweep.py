@@ -137,6 +137,21 @@ def test_all_combinations_are_checked_before_any_run(cuvisc: Cuvisc) -> None:
     )
 
 
+def test_combinations_that_do_not_fit_the_data_are_found_before_any_run(cuvisc: Cuvisc) -> None:
+    found = cuvisc("sweep", "small.yaml", "nodes.pca.n_components=2,99", "-o", "all")
+    assert (found.code, found.out, Path("all").exists()) == (2, "", False)
+    assert found.err == (
+        "<override>:1:24: error[E204]: `nodes.pca`: TrainablePCA needs n_components <= C, but n_components is 99 and "
+        "C is 6\n"
+        "    1 | nodes.pca.n_components=99\n"
+        "      |                        ^^ at most 6\n"
+        "   note: small.yaml:14:38: its 6 comes from the first file of `datamodule.train`\n"
+        "   14 | datamodule: {type: CubeFiles, train: scene.npz}\n"
+        "      |                                      ^^^^^^^^^\n"
+        "1 error\n"
+    )
+
+
 def test_a_failed_run_is_reported_and_the_rest_are_made(cuvisc: Cuvisc) -> None:
     found = cuvisc(
         "sweep",
@@ -151,7 +166,13 @@ def test_a_failed_run_is_reported_and_the_rest_are_made(cuvisc: Cuvisc) -> None:
     statuses = [read(f"all/{number}/run.json")["status"] for number in range(4)]
     assert statuses == ["finished", "finished", "failed", "failed"]
     fact = "CubeFiles: no file matches missing.npz in ."
-    assert found.err == f"error: all/2: {fact}\nerror: all/3: {fact}\n"
+    assert found.err == (
+        "<override>:1:18: warning[W501]: `datamodule.train` finds no file: no `missing.npz` in `.`\n"
+        "    1 | datamodule.train=missing.npz\n"
+        "      |                  ^^^^^^^^^^^ paths are relative to the folder that the command is run in\n"
+        "1 warning\n"
+        f"error: all/2: {fact}\nerror: all/3: {fact}\n"
+    )
     runs = read("all/sweep.json")["runs"]
     assert [run["exit_code"] for run in runs] == [0, 0, 3, 3]
     assert runs[2]["error"] == {"type": "DataError", "message": fact}
@@ -159,10 +180,15 @@ def test_a_failed_run_is_reported_and_the_rest_are_made(cuvisc: Cuvisc) -> None:
 
 
 def test_a_run_that_cannot_be_fitted_is_a_failed_run(cuvisc: Cuvisc) -> None:
-    found = cuvisc("sweep", "small.yaml", "nodes.pca.n_components=2,99", "-o", "all", "-q")
+    cubes, masks = scene(images=1)
+    np.savez("flat.npz", cube=np.ones_like(cubes[0]), mask=masks[0])
+    found = cuvisc("sweep", "small.yaml", "datamodule.train=scene.npz,flat.npz", "-o", "all", "-q")
     assert [run["status"] for run in read("all/sweep.json")["runs"]] == ["finished", "failed"]
     assert found.code == read("all/1/run.json")["exit_code"] != 0
-    assert "n_components is 99, but the cube has 6 bands" in found.err
+    assert found.err == (
+        "error: all/1: small.yaml:5:3: `nodes.pca` (TrainablePCA): the training data does not vary at all: every pixel "
+        "has the same spectrum\n"
+    )
 
 
 def test_what_is_taken_from_the_environment_is_not_written(

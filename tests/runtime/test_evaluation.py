@@ -205,12 +205,22 @@ def test_a_missing_mask_is_answered_with_the_arrays_there_are(tmp_path: Path) ->
 def test_a_mask_named_as_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "scene.npy"
     np.save(path, np.zeros((4, 6, 5), "u2"))
+    np.save(tmp_path / "scene_mask.npy", np.eye(4, 6))
+    predictor = Predictor(write_artifact(tmp_path / "artifact").folder)
+    for mask in ("truth/scene.png", "truth"):
+        with pytest.raises(DataError) as caught:
+            evaluate_file(predictor, path, judge=Judge(mask))
+        assert str(caught.value) == f"{path} has no mask; looked for the file `{mask}`"
+
+
+def test_a_mask_named_as_an_array_that_is_not_there_is_not_replaced_by_another(tmp_path: Path) -> None:
+    path = tmp_path / "scene.npz"
+    np.savez(path, cube=np.zeros((4, 6, 5), "u2"), mask=np.eye(4, 6))
+    np.save(tmp_path / "scene_mask.npy", np.eye(4, 6))
     with pytest.raises(DataError) as caught:
-        evaluate_file(
-            Predictor(write_artifact(tmp_path / "artifact").folder), path, judge=Judge("truth/scene.png")
-        )
-    assert str(caught.value).startswith(
-        f"{path} has no mask; looked for the file `truth/scene.png`; beside it scene_mask.png, "
+        evaluate_file(Predictor(write_artifact(tmp_path / "artifact").folder), path, judge=Judge("masks"))
+    assert str(caught.value) == (
+        f"{path} has no mask; looked for the array `masks` in it, which holds `cube`, `mask`. did you mean `mask`?"
     )
 
 
