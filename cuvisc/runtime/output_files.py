@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -19,7 +19,7 @@ from cuvisc.runtime.data.writers.npz import NpzWriter
 from cuvisc.runtime.data.writers.plane import Plane
 from cuvisc.runtime.inference import Predictor
 from cuvisc.runtime.inputs import RESAMPLED
-from cuvisc.runtime.predicted import Predicted, adjoined
+from cuvisc.runtime.predicted import Predicted
 from cuvisc.runtime.quick_look import QuickLook
 from cuvisc.schema.errors import SpecError
 
@@ -65,11 +65,6 @@ class OutputFiles:
             raise SpecError(
                 f"{source.name} holds {source.shape[0]} images, a raster file one; write .npz instead"
             )
-
-    def put_all(self, parts: Iterable[Predicted]) -> None:
-        """Some blocks, in order."""
-        for part in adjoined(parts):
-            self.put(part)
 
     def put(self, part: Predicted) -> None:
         """A block."""

@@ -23,7 +23,7 @@ from cuvisc.runtime.evaluation import DECISIONS, SCORE_UNITS
 from cuvisc.runtime.inference import Part, Predictor
 from cuvisc.runtime.lanes import WriteBehind
 from cuvisc.runtime.output_files import OutputFiles
-from cuvisc.runtime.predicted import Predicted
+from cuvisc.runtime.predicted import Predicted, adjoined
 from cuvisc.runtime.provenance import notes_of
 from cuvisc.runtime.value_range import ValueRange
 from cuvisc.schema.errors import SpecError
@@ -107,9 +107,15 @@ def predict_file(
             _images(predictor, SCORE_UNITS),
             dict.fromkeys(_images(predictor, (DECISIONS,)), 0),
         )
+
+        def write(parts: list[Predicted]) -> None:
+            for part in adjoined(parts):
+                seen.count(part)
+                writer.put(part)
+
         with (
             closing(predictor.parts(source, thresholds, ahead=True)) as parts,
-            WriteBehind(writer.put_all, predictor.group(source)) as behind,
+            WriteBehind(write, predictor.group(source)) as behind,
         ):
             for part in parts:
                 behind.put(seen.without_spectra(part))
@@ -150,15 +156,19 @@ class _Seen:
     unscored: int = 0
 
     def without_spectra(self, part: Part) -> Predicted:
-        """What is written of a block: its spectra are not held until then, and the next are read in their place."""
+        """Take in the spectra of a block; what is written of it, since they are not held until then."""
         self.values.update(part.spectra)
         missing = find_missing(part.spectra, self.nodata, self.bands_read)
         empty = np.zeros_like(part.broken) if missing is None else missing.whole
         if missing is not None:
             self.partly += 0 if self.nodata != self.nodata else missing.partly
             self.without += int(np.count_nonzero(empty))
-        self.non_finite += int(np.count_nonzero(part.broken & ~empty))
-        without = part.broken | empty
+        return Predicted(part.block, part.outputs, empty, part.broken)
+
+    def count(self, part: Predicted) -> None:
+        """Take in what is written, on the thread that writes: there blocks are joined, and the kernel does not wait."""
+        without = part.broken | part.holes
+        self.non_finite += int(np.count_nonzero(part.broken & ~part.holes))
         lost = [np.isnan(part.outputs[name][0, ..., 0]) for name in self.scores]
         if any(found.any() for found in lost):
             unscored = np.logical_or.reduce(lost) & ~without
@@ -168,7 +178,6 @@ class _Seen:
             decided = part.outputs[name][0]
             decided = decided[..., 0] if decided.shape[-1] == 1 else decided.any(axis=-1)
             self.decided[name] += int(np.count_nonzero(decided & ~without if without.any() else decided))
-        return Predicted(part.block, part.outputs, empty, part.broken)
 
 
 def _images(predictor: Predictor, units: tuple[str, ...]) -> tuple[str, ...]:
