@@ -10,15 +10,17 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.measure import relative_error
+from benchmarks.measure import Timing, relative_error
 from benchmarks.scenes import FULL, PCA, exported, scene
 from cuvisc.runtime.inference import Predictor
 
 _ROWS = 256
+_KERNEL_RUNS = 8
 _CHILD = """
 import atexit, runpy, sys
 def say():
@@ -81,10 +83,29 @@ def write_cube(path: Path, megabytes: float, bands: int, dtype: str) -> tuple[in
     return rows, columns
 
 
+class _Clocks(NamedTuple):
+    """Seconds by the clock and of the processor."""
+
+    wall: float
+    cpu: float
+
+
+def _kernel(predictor: Predictor, cube: NDArray[Any]) -> _Clocks:
+    """Of one pixel in memory, over several runs."""
+    began, started = time.perf_counter(), time.process_time()
+    for _ in range(_KERNEL_RUNS):
+        predictor.predict(cube)
+    pixels = _KERNEL_RUNS * (cube.size // cube.shape[-1])
+    return _Clocks((time.perf_counter() - began) / pixels, (time.process_time() - started) / pixels)
+
+
 def predict_file(
     kind: str, bands: int, dtype: str, megabytes: float, folder: Path, rounds: int
 ) -> dict[str, Any]:
-    """The command on a file, in turn with itself on a few pixels and with the kernel in memory; medians of CPU time."""
+    """The command on a file, in turn with itself on a few pixels and with the kernel in memory.
+
+    Shares are of what the kernel took in the same round; the start of the command is the median of all rounds.
+    """
     made = exported({"pca": PCA, "rx": FULL}[kind], bands, folder / f"file-{kind}-{bands}-{dtype}", dtype)
     path, tiny, output = folder / "cube.npy", folder / "tiny.npy", folder / "scores.npz"
     rows, columns = write_cube(path, megabytes, bands, dtype)
@@ -92,35 +113,34 @@ def predict_file(
     np.save(tiny, small[0, :8, :8])
     predictor = Predictor(made.folder, threads=1)
     predictor.predict(small)
-    kernel, walls, cold, ends = [], [], [], []
+    kernel: list[_Clocks] = []
+    cold, ends = [], []
     options = ("-o", str(output), "--threads", "1", "--force")
     for _ in range(rounds):
-        began, started = time.perf_counter(), time.process_time()
-        predictor.predict(small)
-        kernel.append((time.process_time() - started) / (small.size // bands))
-        walls.append((time.perf_counter() - began) / (small.size // bands))
         cold.append(run_cuvisc("predict", str(made.folder), str(tiny), *options))
+        kernel.append(_kernel(predictor, small))
         ends.append(run_cuvisc("predict", str(made.folder), str(path), *options))
     with np.load(output) as written:
         found = written["rx.scores"][:_ROWS]
     error = relative_error(found, made.scores(scene(_ROWS, columns, bands, dtype=dtype))[: found.size])
     path.unlink()
     output.unlink()
-    cpu, wall = (
-        (np.median([getattr(e, key) for e in ends]) - np.median([getattr(c, key) for c in cold]))
-        / (rows * columns)
-        for key in ("cpu", "wall")
-    )
+    start = _Clocks(statistics.median(c.wall for c in cold), statistics.median(c.cpu for c in cold))
+    pixels = rows * columns
+    shares = [k.wall * pixels / (ended.wall - start.wall) for k, ended in zip(kernel, ends, strict=True)]
+    cpu_shares = [k.cpu * pixels / (ended.cpu - start.cpu) for k, ended in zip(kernel, ends, strict=True)]
+    share = Timing("share", shares)
     return {
         "kind": kind,
         "bands": bands,
         "dtype": dtype,
         "megabytes": megabytes,
-        "pixels": rows * columns,
-        "kernel_mpixels_per_second": float(1e-6 / np.median(walls)),
-        "mpixels_per_second": float(1e-6 / wall),
-        "share": float(np.median(walls) / wall),
-        "cpu_share": float(np.median(kernel) / cpu),
+        "pixels": pixels,
+        "kernel_mpixels_per_second": 1e-6 / statistics.median(k.wall for k in kernel),
+        "mpixels_per_second": 1e-6 * pixels / (statistics.median(e.wall for e in ends) - start.wall),
+        "share": share.median,
+        "spread": share.spread,
+        "cpu_share": statistics.median(cpu_shares),
         "error": error,
         "cpu": statistics.median(ended.cpu for ended in ends),
         "wall": statistics.median(ended.wall for ended in ends),

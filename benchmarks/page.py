@@ -132,7 +132,7 @@ def _files(results: Mapping[str, Any]) -> Iterable[str]:
             f"{f['kind']}, {f['bands']} bands, {f['dtype']}, {f['megabytes']:.0f} MB",
             f"{f['mpixels_per_second']:.1f}",
             f"{f['kernel_mpixels_per_second']:.1f}",
-            f"{f['share']:.0%}",
+            f"{f['share']:.0%} ±{f['spread']:.0%}",
             f"{f['peak_megabytes']:.0f} MB",
             f"{f['wall']:.1f} s",
             f"{f['cpu_share']:.0%}",

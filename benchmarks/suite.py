@@ -67,7 +67,7 @@ def run(options: Options) -> dict[str, Any]:
         if "files" in options.only:
             size = 8 if quick else options.megabytes
             cases = (("pca", 61, "uint16"), ("rx", 61, "uint16"), ("pca", 200, "float32"))
-            repeats = 1 if quick else 3
+            repeats = 1 if quick else 9
             results["files"] = [
                 _said(case[0], lambda c=case: predict_file(*c, size, folder, repeats)) for case in cases
             ]
