@@ -254,7 +254,8 @@ class TrainingConfig(Section):
     cache: str = Param(
         "auto",
         "keep what frozen nodes make of every image; memory: all of it; auto: in a quarter of free memory, on a CPU, "
-        "where they do more than a gain a band",
+        "where they do more than a gain a band. Results are the same, up to rounding where losses follow from mean and "
+        "covariance: a few pixels that have those of an image are kept then",
         choices=("auto", "off", "memory"),
     )
     fit_fraction: float = Param(

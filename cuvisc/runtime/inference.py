@@ -281,15 +281,16 @@ def _without(spectra: NDArray[Any], broken: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def find_non_finite(spectra: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which spectra of [rows,columns,C] have a band that is NaN or infinite, as [rows,columns].
+    """Which spectra of [rows,columns,C] have a band that is NaN or infinite in float32, as [rows,columns].
 
     Mostly there are none, and one sum of squares says so as fast as memory is read, in order: kernels that read several
     pixels at a time then find them in the cache.
     """
     found = np.zeros(spectra.shape[0] * spectra.shape[1], bool)
     if spectra.dtype.kind == "f":
-        flat, values = spectra.reshape(-1, spectra.shape[-1]), spectra.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
+            values = spectra.astype(np.float32, copy=False).reshape(-1)
+            flat = values.reshape(-1, spectra.shape[-1])
             if not np.isfinite(np.dot(values, values)):
                 suspect = ~np.isfinite(flat @ np.ones(flat.shape[1], flat.dtype))
                 found[suspect] = ~np.isfinite(flat[suspect]).all(axis=1)

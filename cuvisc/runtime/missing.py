@@ -1,8 +1,8 @@
 """Pixels without data: they take part in nothing, and what is computed of them is not a number.
 
-They are those with a band that is not finite, and those that a node of the graph marks. Where no gradients are, the
-graph is given the former as :func:`blank` makes them and does the rest itself: its ops compute NaN of NaN, and take
-statistics of an image over its other pixels.
+They are those with a band that is not finite in the float32 that exported models compute in, and those that a node of
+the graph marks. Where no gradients are, the graph is given the former as :func:`blank` makes them and does the rest
+itself: its ops compute NaN of NaN, and take statistics of an image over its other pixels.
 
 A gradient through a value that is not finite is not finite, whatever a loss leaves out; so what is trained is given
 another spectrum in the place of such a pixel, and what the graph makes of it is marked after.
@@ -29,6 +29,7 @@ def missing_pixels(cube: Tensor) -> Tensor | None:
     """
     if not cube.is_floating_point():
         return None
+    cube = cube.float() if cube.dtype == torch.float64 else cube
     if cube.device.type == "cpu" and bool(torch.isfinite(cube.sum())):
         return None
     missing = ~torch.isfinite(cube).all(dim=-1, keepdim=True)

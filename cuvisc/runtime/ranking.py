@@ -99,11 +99,10 @@ class Ranking:
         return float(self.thresholds[enough[0]])
 
     def confusion(self, threshold: float) -> Confusion:
-        """What a threshold decides."""
-        hits, alarms = (
-            int(_at_least(scores, _rounded_up(threshold, scores.dtype))[0])
-            for scores in (self.positives, self.negatives)
-        )
+        """What a threshold decides, as the scores' dtype has it: a model compares it in that dtype, too."""
+        with np.errstate(over="ignore"):
+            compared = np.asarray([threshold], self.negatives.dtype)
+        hits, alarms = (int(_at_least(scores, compared)[0]) for scores in (self.positives, self.negatives))
         return Confusion(hits, self.positives.size - hits, alarms, self.negatives.size - alarms)
 
     def roc(self) -> tuple[Floats, Floats]:
@@ -134,9 +133,3 @@ class Ranking:
 def _at_least(rising: NDArray[Any], thresholds: NDArray[Any]) -> Counts:
     found: Counts = rising.size - np.searchsorted(rising, thresholds, side="left")
     return found
-
-
-def _rounded_up(threshold: float, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The lowest number of a dtype that is no less: it decides alike, and no copy of the scores in float64 is made."""
-    near = np.asarray([threshold], dtype)
-    return near if float(near[0]) >= threshold else np.nextafter(near, dtype.type(np.inf))

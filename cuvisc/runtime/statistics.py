@@ -205,9 +205,10 @@ class _Reading:
     @torch.no_grad()
     def take(self, cube: torch.Tensor) -> None:
         """Measure one batch; nodes that look at whole images see them whole."""
+        cube = blank(cube)
         found = {INPUT: cube}
         if self._evaluated:
-            found = {**self.module.evaluate(blank(cube), self._evaluated), INPUT: cube}
+            found = {**self.module.evaluate(cube, self._evaluated), INPUT: cube}
         step = self._stride
         values = {ref: pixels_of(found[ref][:, ::step, ::step]) for ref in (INPUT, *self._evaluated)}
         self.dtype = self.dtype or values[INPUT].dtype.name

@@ -98,6 +98,19 @@ def test_every_graph_on_several_sizes(name: str) -> None:
                 np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=1e-4 * scale)
 
 
+@pytest.mark.parametrize("broken", [0, 1])
+def test_deviation_of_a_large_image(broken: int) -> None:
+    """Adding up many pixels far from zero loses nothing of a deviation that is small beside the mean."""
+    cube = np.random.default_rng(0).normal(10_000, 10, size=(1, 500, 800, 2)).astype(np.float32)
+    cube[0, 0, :broken] = np.nan
+    made = generate_onnx(lower(fitted("nodes: {s: {type: SigmoidNormalizer}}", cube)).fused, "float32", {})
+    pixels = cube.astype(np.float64).reshape(-1, 2)[broken:]
+    median = np.sort(pixels, axis=0)[(len(pixels) - 1) // 2]
+    expected = 1 / (1 + np.exp(-(pixels - median) / pixels.std(axis=0)))
+    found = run_onnx(made.data, cube)["s.normalized"].reshape(-1, 2)[broken:]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 def test_same_bytes(name: str) -> None:
     """Fitting, lowering and generating twice gives the same bytes."""

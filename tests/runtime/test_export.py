@@ -347,3 +347,14 @@ def test_every_input_dtype(dtype: str, tmp_path: Path) -> None:
     )
     assert evidence["max_relative_error"] < 1e-4
     assert manifest_of(tmp_path / "a")["input"]["dtype"] == dtype
+
+
+@pytest.mark.parametrize("fifths", [1, 2, 3, 4])
+def test_whole_numbers_that_meet_a_threshold_are_no_obstacle(fifths: int, tmp_path: Path) -> None:
+    """102 of 0 to 255 is 0.4: exactly in the mathematics, to the last digits in the float64 of the reference."""
+    cube = np.resize(np.arange(256, dtype=np.uint8), (1, 32, 24, 2))
+    text = f"nodes: {{n: {{type: MinMaxNormalizer}}, d: {{type: BinaryDecider, threshold: {fifths / 5}}}}}"
+    source = Source(fitted(text, cube), "0" * 64, "uint8", cube.reshape(-1, 2), moments(cube))
+    assert export(source, tmp_path / "artifact")["flipped_decisions"] == 0
+    found = Predictor(tmp_path / "artifact").predict(cube)["d.decisions"]
+    np.testing.assert_array_equal(found, 5 * cube.astype(int) >= fifths * 255)

@@ -260,7 +260,8 @@ def test_a_band_that_is_not_finite_is_never_decided_for(value: float, tmp_path: 
     """Its scores are not a number; 1e300 is infinite in the float32 that models compute in."""
     cube = spectra(1, 12, 12, 5, seed="infinite").astype(np.float64)
     text = (
-        "nodes: {rx: {type: RXGlobal}, d: {type: BinaryDecider, threshold: 1.0}}\ngraph: {outputs: [rx, d]}"
+        "nodes: {rx: {type: RXGlobal}, d: {type: BinaryDecider, threshold: 1.0}, n: {type: IdentityNormalizer, parent: "
+        "input}}\ngraph: {outputs: [rx, d, n]}"
     )
     module = fitted(text, cube)
     export(Source(module, "0" * 64, "float64", cube.reshape(-1, 5)), tmp_path / "artifact")
@@ -268,6 +269,7 @@ def test_a_band_that_is_not_finite_is_never_decided_for(value: float, tmp_path: 
     outputs = Predictor(Artifact.open(tmp_path / "artifact")).predict(cube)
     lost = np.isnan(outputs["rx.scores"][..., 0])
     assert np.argwhere(lost).tolist() == [[0, 3, 4]]
+    assert np.argwhere(np.isnan(outputs["n.normalized"]).all(axis=-1)).tolist() == [[0, 3, 4]]
     assert not outputs["d.decisions"][0, 3, 4, 0]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -99,10 +100,12 @@ def test_a_share_of_hits_costs_as_few_alarms_as_scikit_learn_finds(
         assert decided[~positive].mean() == pytest.approx(fallout[recall >= rate].min())
 
 
-@given(LABELLED, st.floats(-4, 4))
-def test_a_threshold_decides_as_float64_would(rows: list[tuple[float, bool]], threshold: float) -> None:
+@given(LABELLED, st.floats(-4, 4) | st.sampled_from([0.7, 0.9, -0.1, 1e39]))
+@example([(0.7, True), (0.9, False), (0.6, True)], 0.7)
+def test_a_threshold_decides_as_it_does_in_a_model(rows: list[tuple[float, bool]], threshold: float) -> None:
+    """0.7 is 0.69999999 in float32, and a score of 0.7 reaches it, as with `predict --threshold`."""
     scores, positive = split(rows)
-    decided = scores.astype(np.float64) >= threshold
+    decided = (torch.from_numpy(scores) >= torch.tensor(threshold, dtype=torch.float32)).numpy()
     (rejections, alarms), (misses, hits) = reference.confusion_matrix(positive, decided, labels=[False, True])
     expected = Confusion(hits, misses, alarms, rejections)
     assert Ranking.of(scores, positive).confusion(threshold) == expected == Confusion.of(decided, positive)

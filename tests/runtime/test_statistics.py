@@ -36,6 +36,21 @@ graph: {outputs: [few, last]}
 """
 
 
+MARKED = (
+    "nodata: {type: NoDataMask, nodata: -1.7976931348623157e308}, rx: {type: RXGlobal, parent: nodata.marked}"
+)
+
+
+class Vast(Node):
+    """Further away than float64 has squares of."""
+
+    cube = In("float32[B,H,W,C]", "spectra")
+    far = Out("float32[B,H,W,C]", "far ones")
+
+    def forward(self, cube: torch.Tensor) -> torch.Tensor:
+        return cube * 1e200
+
+
 def fit(text: str, batches: list[np.ndarray]) -> tuple[CompiledGraph, Fit]:
     module = build_module(typed(text))
     loader = [{"cube": torch.from_numpy(batch)} for batch in batches]
@@ -108,13 +123,31 @@ def test_the_profile_is_of_the_cube_in_its_own_dtype(dtype: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_numbers_whose_squares_overflow_are_refused() -> None:
-    cubes = np.random.default_rng(0).normal(0, 1e200, (1, 8, 8, 3))
+    graph = typed("nodes: {vast: {type: Vast}, rx: {type: RXGlobal}}", [Vast])
+    cubes = torch.from_numpy(np.random.default_rng(0).normal(0, 1, (1, 8, 8, 3)))
     with pytest.raises(DataError) as caught:
-        fit("nodes: {rx: {type: RXGlobal}}", [cubes])
+        fit_statistics(
+            build_module(graph, {"vast": Vast()}), plan_statistics(graph), lambda: [{"cube": cubes}]
+        )
     assert str(caught.value) == (
-        "training pixels hold numbers so large that their squares overflow float64; scale the data, or mark a number "
-        "that stands for no data with NoDataMask"
+        "pixels of `vast.far` hold numbers so large that their squares overflow float64; scale the data, or mark a "
+        "number that stands for no data with NoDataMask"
     )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("text", ["rx: {type: RXGlobal}", MARKED], ids=["alone", "marked"])
+@pytest.mark.parametrize("value", [1e39, -np.finfo(np.float64).max])
+def test_what_float32_cannot_hold_is_not_finite(text: str, value: float) -> None:
+    """Float64 fill values, such as -1.8e308, take no part in phase 1, as in the float32 of an exported model."""
+    cubes = scene(dtype="float64")[0]
+    cubes[0, 3, 4] = cubes[1, 2, 2, 1] = value
+    module, done = fit(f"nodes: {{{text}}}", [cubes])
+    pixels = cubes.reshape(-1, cubes.shape[-1])
+    known = pixels[(np.abs(pixels) < 1e38).all(axis=1)]
+    assert done.profile.excluded == 2
+    np.testing.assert_array_equal(done.profile.extrema.maximum, known.max(0))
+    np.testing.assert_allclose(state(module)["rx.mu"], known.mean(0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

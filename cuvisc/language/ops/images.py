@@ -78,6 +78,9 @@ class ImageExtremum(_PerBand):
 class ImageDeviation(_PerBand):
     """Population standard deviation.
 
+    In ONNX its sums are in float64: ONNX Runtime adds up one pixel after another, and what float32 loses of that in an
+    image of some hundred thousand pixels is more than a deviation that is small beside the mean.
+
     Pixels that take no part stand at the mean, where they add nothing to the sum of squares; the number of pixels that
     it is divided by is put right after.
     """
@@ -101,19 +104,23 @@ class ImageDeviation(_PerBand):
         part = OnnxTakingPart(b, x)
         axes = b.constant("axes", [1, 2], "int64")
 
+        def mean_of(inner: OnnxBuilder, values: str) -> str:
+            return inner.node("ReduceMean", values, axes, keepdims=1)
+
         def variance(inner: OnnxBuilder, values: str, mean: str) -> str:
             centered = inner.node("Sub", values, mean)
-            return inner.node("ReduceMean", inner.node("Mul", centered, centered), axes, keepdims=1)
+            return mean_of(inner, inner.node("Mul", centered, centered))
 
         def of_all(inner: OnnxBuilder) -> str:
-            return variance(inner, x, inner.node("ReduceMean", x, axes, keepdims=1))
+            exact = inner.node("Cast", x, to=_DOUBLE)
+            return inner.node("Cast", variance(inner, exact, mean_of(inner, exact)), to=_FLOAT)
 
         def of_others(inner: OnnxBuilder) -> str:
-            share = inner.node("Cast", part.share(inner), to=_FLOAT)
-            known = inner.node("Where", part.pixels, x, inner.constant("zero", np.float64(0)))
-            mean = inner.node("Div", inner.node("ReduceMean", known, axes, keepdims=1), share)
-            found = variance(inner, inner.node("Where", part.pixels, x, mean), mean)
-            return _known_onnx(inner, inner.node("Div", found, share), part)
+            exact, share = inner.node("Cast", x, to=_DOUBLE), part.share(inner)
+            known = inner.node("Where", part.pixels, exact, inner.constant("zero", 0.0, "float64"))
+            mean = inner.node("Div", mean_of(inner, known), share)
+            found = variance(inner, inner.node("Where", part.pixels, exact, mean), mean)
+            return _known_onnx(inner, inner.node("Cast", inner.node("Div", found, share), to=_FLOAT), part)
 
         return b.node("Sqrt", b.either(part.all, of_all, of_others))
 

@@ -30,9 +30,9 @@ class ValidPixels(Op):
         single = x.to(torch.float32)
         valid = torch.isfinite(single)
         if constants["nodata"] is not None:
-            valid = valid & (single != float(np.float32(constants["nodata"])))
+            valid = valid & (single != _in_float32(constants["nodata"]))
         if constants["saturation"] is not None:
-            valid = valid & (single < float(np.float32(constants["saturation"])))
+            valid = valid & (single < _in_float32(constants["saturation"]))
         return valid.all(dim=-1, keepdim=True)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
@@ -40,10 +40,10 @@ class ValidPixels(Op):
         # x - x is 0 for finite numbers alone.
         broken = b.node("IsNaN", b.node("Sub", x, x))
         if constants["nodata"] is not None:
-            missing = b.node("Equal", x, b.constant("nodata", np.float64(constants["nodata"])))
+            missing = b.node("Equal", x, b.constant("nodata", _in_float32(constants["nodata"])))
             broken = b.node("Or", broken, missing)
         if constants["saturation"] is not None:
-            full = b.node("GreaterOrEqual", x, b.constant("saturation", np.float64(constants["saturation"])))
+            full = b.node("GreaterOrEqual", x, b.constant("saturation", _in_float32(constants["saturation"])))
             broken = b.node("Or", broken, full)
         counted = b.node("Cast", broken, to=_FLOAT)
         any_band = b.node("ReduceMax", counted, b.constant("axes", [-1], "int64"), keepdims=1)
@@ -69,6 +69,12 @@ class KeepPixels(Op):
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         return b.node("Where", values[1], values[0], b.constant("none", np.float64("nan")))
+
+
+def _in_float32(number: float) -> float:
+    """The number as float32 has it; infinite beyond its range, like the values that are compared with it."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(number))
 
 
 VALID_PIXELS = ValidPixels()
