@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from cuvisc.language.types import TensorType, TypeTextError, parse_type
 from cuvisc.runtime.imprint import check_imprint
+from cuvisc.runtime.json_values import is_number
 from cuvisc.schema.errors import DataError, VerificationError
 
 FORMAT = 1
@@ -131,14 +131,9 @@ class Artifact:
             self.read(name)
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a value of JSON is a number that a float can hold."""
-    return type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
-
-
 def _extremes(value: Any) -> tuple[float, float] | None:
     """The range of values that training saw; None where the manifest does not say it as two numbers."""
-    two = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    two = isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
     return (float(value[0]), float(value[1])) if two else None
 
 
@@ -173,7 +168,7 @@ def parse_manifest(data: Any, path: Path) -> Manifest:
             raise VerificationError(f"{path} is damaged: `files.{name}` is not a SHA-256")
 
     def number(value: Any, key: str) -> float:
-        if not _is_number(value):
+        if not is_number(value):
             raise VerificationError(f"{path} is damaged: `{key}` is not a number")
         return float(value)
 
