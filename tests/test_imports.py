@@ -43,6 +43,7 @@ NEVER = {
     "compiler/graph.py": NUMERICS,
     "compiler/check.py": NUMERICS,
     "compiler/plan.py": NUMERICS,
+    "compiler/views": NUMERICS,
     "compiler/bands.py": NUMERICS,
     "compiler/spectra.py": NUMERICS,
     "language/selection.py": NUMERICS,
@@ -55,6 +56,7 @@ NEVER = {
     "runtime/inference.py": TORCH,
     "runtime/artifact.py": TORCH,
     "runtime/evaluation.py": TORCH,
+    "runtime/verification.py": TORCH - {"onnx"},
     "runtime/session.py": TORCH,
     "runtime/comparison.py": TORCH,
     "runtime/data/readers": TORCH,
@@ -205,10 +207,30 @@ assert outputs
 """
 
 
-def test_prediction_needs_numpy_and_onnxruntime_alone(tmp_path: Path) -> None:
+EVALUATE = """
+from pathlib import Path
+import numpy as np
+from cuvisc.runtime.evaluation import Evaluator
+from cuvisc.runtime.inference import Predictor
+from cuvisc.runtime.judging import Judge
+np.save("cube_mask.npy", np.eye(4, 5, dtype=np.uint8)[np.newaxis])
+Evaluator(Predictor(Path("artifact")), judge=Judge()).run(Path("cube.npy"))
+"""
+VERIFY = """
+from pathlib import Path
+from cuvisc.runtime.artifact import Artifact
+from cuvisc.runtime.verification import verify_artifact
+verify_artifact(Artifact.open(Path("artifact")))
+"""
+
+
+@pytest.mark.parametrize(("program", "more"), [(PREDICT, set()), (EVALUATE, set()), (VERIFY, {"onnx"})])
+def test_what_runs_an_artifact_needs_numpy_and_onnxruntime_alone(
+    tmp_path: Path, program: str, more: set[str]
+) -> None:
     made = write_artifact(tmp_path / "artifact")
     np.save(tmp_path / "cube.npy", np.ones((1, 4, 5, len(made.mean)), np.uint16))
-    assert packages(modules_after(PREDICT, tmp_path)) & (TORCH | {"scipy", "matplotlib"}) == set()
+    assert packages(modules_after(program, tmp_path)) & (TORCH | {"scipy", "matplotlib"}) <= more
 
 
 def test_nodes_come_without_the_compiler(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
     except Exception as error:
         if passes(error):
             raise
+        from cuvisc.runtime.faults import memory_fault
+
+        fault = memory_fault(error)
+        if fault is not None:
+            _leave(error, show(fault), fault.exit_code, debug)
         _leave(error, _defect(error), 1, debug)
 
 

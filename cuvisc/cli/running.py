@@ -33,7 +33,7 @@ def warn_of_device(predictor: Predictor) -> None:
     from cuvisc.runtime.session import load_onnxruntime
 
     manifest, version = predictor.manifest, load_onnxruntime().__version__
-    made = f"exported by cuvisc {manifest.raw.get('cuvisc')}, spec {manifest.raw.get('spec_sha256', '')[:8]}"
+    made = f"exported by cuvisc {manifest.raw.get('cuvisc')}, spec {str(manifest.raw.get('spec_sha256', ''))[:8]}"
     log.debug("Model `%s` of %s: %s", manifest.name, predictor.artifact.folder, made)
     log.debug("Runs on %s of ONNX Runtime %s", predictor.provider, version)
     if predictor.passed_over:

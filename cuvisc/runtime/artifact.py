@@ -16,6 +16,7 @@ from typing import Any
 
 from cuvisc.language.types import TensorType, TypeTextError, parse_type
 from cuvisc.runtime.imprint import check_imprint
+from cuvisc.runtime.json_values import is_number
 from cuvisc.schema.errors import DataError, VerificationError
 
 FORMAT = 1
@@ -132,8 +133,8 @@ class Artifact:
 
 def _extremes(value: Any) -> tuple[float, float] | None:
     """The range of values that training saw; None where the manifest does not say it as two numbers."""
-    two = isinstance(value, list) and len(value) == 2
-    return (float(value[0]), float(value[1])) if two and all(type(v) in (int, float) for v in value) else None
+    two = isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
+    return (float(value[0]), float(value[1])) if two else None
 
 
 def _bands(value: Any, channels: Any) -> tuple[int, ...] | None:
@@ -165,6 +166,12 @@ def parse_manifest(data: Any, path: Path) -> Manifest:
             )
         if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise VerificationError(f"{path} is damaged: `files.{name}` is not a SHA-256")
+
+    def number(value: Any, key: str) -> float:
+        if not is_number(value):
+            raise VerificationError(f"{path} is damaged: `{key}` is not a number")
+        return float(value)
+
     source = want(data, "input", dict)
     channels, wavelengths = source.get("channels"), source.get("wavelengths")
     try:
@@ -184,7 +191,11 @@ def parse_manifest(data: Any, path: Path) -> Manifest:
         input_name=want(source, "name", str, "input."),
         input_dtype=want(source, "dtype", str, "input."),
         channels=None if channels is None else want(source, "channels", int, "input."),
-        wavelengths=None if wavelengths is None else tuple(want(source, "wavelengths", list, "input.")),
+        wavelengths=None
+        if wavelengths is None
+        else tuple(
+            number(value, "input.wavelengths") for value in want(source, "wavelengths", list, "input.")
+        ),
         bands_read=_bands(source.get("bands"), channels),
         trained_range=_extremes(source.get("range")),
         outputs=outputs,
@@ -192,10 +203,10 @@ def parse_manifest(data: Any, path: Path) -> Manifest:
             ThresholdFacts(
                 want(entry, "input", str, "thresholds."),
                 want(entry, "output", str, "thresholds."),
-                float(want(entry, "default", (int, float), "thresholds.")),
+                number(entry.get("default"), "thresholds.default"),
                 entry.get("unit"),
             )
-            for entry in data.get("thresholds", ())
+            for entry in (want(data, "thresholds", list) if "thresholds" in data else ())
         ),
         pixelwise=data.get("pixelwise") is True,
         raw=data,

@@ -177,7 +177,8 @@ class TrainerConfig(Section):
     strategy: str = Param("auto", "Lightning's strategy for several devices", choices=STRATEGIES)
     precision: str = Param(
         "32",
-        "arithmetic of phase 2; statistics are float64 always",
+        "arithmetic of phase 2 where losses and nodes are plain torch; what nodes spell in ops, as those of cuvisc do, "
+        "is float32 always, and statistics are float64",
         choices=PRECISIONS,
     )
     log_every_n_steps: int = Param(

@@ -1,4 +1,4 @@
-"""What a data loader or Lightning raised to one error that says so, where the user can mend it.
+"""What a data loader, Lightning or a full memory raised to one error that says so, where the user can mend it.
 
 Processes that load data put a whole traceback into theirs.
 """
@@ -12,6 +12,8 @@ from cuvisc.schema.errors import CuviscError, DataError, DeviceError, SpecError
 
 _LOADING = "torch.utils.data."
 _GONE = ("Connection closed by peer", "Connection reset by peer", "NCCL communicator was aborted")
+_FULL = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory")
+_WANTED = re.compile(r"(?:tried|unable) to allocate ([\d.]+ \w+)", re.IGNORECASE)
 _ANOMALY = re.compile(r"Function '(\w+)' returned nan values")
 _LIGHTNING = ("lightning.pytorch.", "lightning.fabric.")
 _WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.")
@@ -42,6 +44,20 @@ def process_fault(error: BaseException) -> DeviceError | None:
     return DeviceError(
         "another process of this training has ended, and this one cannot go on alone; what it printed says why"
     )
+
+
+def memory_fault(error: BaseException, remedy: str = "") -> DeviceError | None:
+    """The error of a memory that is full, of a machine or its GPU, None when an exception is anything else.
+
+    NumPy, torch and CUDA each have their own.
+    """
+    fact = str(error)
+    full = isinstance(error, RuntimeError) and any(text in fact for text in _FULL)
+    if not full and not isinstance(error, MemoryError):
+        return None
+    where, wanted = "the GPU" if "CUDA" in fact else "this machine", _WANTED.search(fact)
+    more = f": {wanted.group(1)} more are wanted" if wanted is not None else ""
+    return DeviceError(f"the memory of {where} is full{more}{remedy}")
 
 
 def option_fault(error: BaseException) -> SpecError | None:

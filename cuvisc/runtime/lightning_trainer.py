@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import torch
@@ -68,6 +71,7 @@ class RunTrainer(Trainer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._when_told_to_end = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
         MeasuredOnce.install(self)
 
     def validate(self, model: LightningModule | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -79,6 +83,13 @@ class RunTrainer(Trainer):
         """Lightning's `test`, of the weights that are there unless `ckpt_path` says otherwise."""
         with quiet_lightning():
             return super().test(model or self.lightning_module, *args, **kwargs)
+
+    def _run_stage(self) -> Any:
+        # Told to end, Lightning has the processes meet within the signal, where they may be meeting already: they
+        # would wait for ever. What was there before ends this process, and the others notice.
+        if self.world_size > 1 and "SLURM_NTASKS" not in os.environ and current_thread() is main_thread():
+            signal.signal(signal.SIGTERM, self._when_told_to_end)
+        return super()._run_stage()
 
 
 class EpochLines(Callback):

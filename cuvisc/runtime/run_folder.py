@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import cuvisc
 from cuvisc.runtime.atomic import write_bytes, write_text
+from cuvisc.runtime.json_values import finite
 from cuvisc.runtime.lock import locked
 from cuvisc.runtime.ranks import shared
 from cuvisc.runtime.seen import Seen, pack_profile
@@ -42,6 +43,8 @@ _TRAINED = (RESOLVED, WEIGHTS, SAMPLE)
 # What a run consists of: _FOLDERS are removed from a run alone, elsewhere they may be the user's.
 _FILES = (SPEC, RESOLVED, WEIGHTS, SAMPLE, "metrics.jsonl", "report.html", "report.npz", "export.json", RUN)
 _FOLDERS = (CHECKPOINTS, "figures", "tensorboard", "wandb", "artifact")
+# What is relied on where run.json is read, which anyone may have edited.
+_KINDS = {"status": str, "spec_sha256": str, "files": dict, "input": dict}
 _PACKAGES = ("torch", "lightning", "numpy")
 
 
@@ -106,7 +109,7 @@ class RunFolder:
         self.facts.update(facts)
         if not self.writes:
             return
-        text = json.dumps(_finite(self.facts), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(finite(self.facts), indent=2, ensure_ascii=False, allow_nan=False)
         write_text(self.path / RUN, text + "\n")
 
     def finish(self, status: str, **facts: Any) -> None:
@@ -149,14 +152,19 @@ def read_run(path: Path) -> dict[str, Any]:
         raise DataError(f"{path / RUN} cannot be read: {error}") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise DataError(f"{path / RUN} was not written by this version of cuvisc")
+    for name, kind in _KINDS.items():
+        if not isinstance(facts.get(name, kind()), kind):
+            raise DataError(f"{path / RUN} is damaged: `{name}` is of the wrong kind")
     return facts
 
 
 def load_source(path: Path) -> Source:
     """What an export of a finished run is made from; raises :class:`DataError` for a run that has not finished."""
     facts = read_run(path)
-    if facts["status"] != "finished" or facts.get("trial"):
+    if facts.get("status") != "finished" or facts.get("trial"):
         raise DataError(f"{path} cannot be exported: {_unfinished(path, facts)}")
+    if "spec_sha256" not in facts:
+        raise DataError(f"{path / RUN} is damaged: it has no `spec_sha256`")
     for name, wanted in facts.get("files", {}).items():
         if digest(path / name) != wanted:
             raise VerificationError(f"{path / name} is not the file that the run ended with; train again")
@@ -178,8 +186,9 @@ def _unfinished(path: Path, facts: Mapping[str, Any]) -> str:
         return "the run is a trial (fast_dev_run), not finished"
     resumable = (path / CHECKPOINTS / STATE).is_file()
     remedy = f"; to go on: cuvisc train --resume {shlex.quote(str(path))}" if resumable else ""
-    if facts["status"] != "running":
-        return f"the run is {facts['status']}, not finished{remedy}"
+    status = facts.get("status", "running")
+    if status != "running":
+        return f"the run is {status}, not finished{remedy}"
     return f"the run is not finished: it is running, or was killed{remedy}"
 
 
@@ -303,12 +312,3 @@ def versions() -> dict[str, str]:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _finite(value: Any) -> Any:
-    """Plain data for JSON: numbers that are not finite as null."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and value - value != 0 else value

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cuvisc.runtime.json_values import is_number
+from cuvisc.runtime.onnx_scan import ELEMENT_TYPES
 from cuvisc.schema.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,22 +28,34 @@ class Seen:
     place: str
 
     def source(self, module: CompiledGraph, spec_sha256: str) -> Source:
-        """What an export of this module is made from; raises :class:`DataError` for bytes that are damaged."""
+        """What an export of this module is made from; raises :class:`DataError` for facts or bytes that are damaged."""
         from cuvisc.language.statistics import BandMoments
         from cuvisc.runtime.export import Source
 
         arrays = self._arrays(module.channels or 0)
-        wavelengths = self.facts.get("wavelengths")
-        low, high = self.facts.get("minimum"), self.facts.get("maximum")
+        self._refuse_damage()
+        centers, low, high = (self.facts.get(name) for name in ("wavelengths", "minimum", "maximum"))
         return Source(
             module=module,
             spec_sha256=spec_sha256,
             input_dtype=module.graph.spec.graph.input_dtype or self.facts["dtype"],
             sample=arrays["pixels"],
             profile=BandMoments(int(self.facts["pixels"]), arrays["mean"], arrays["scatter"]),
-            wavelengths=tuple(wavelengths) if wavelengths else None,
+            wavelengths=tuple(centers) if centers else None,
             extremes=None if low is None or high is None else (float(low), float(high)),
         )
+
+    def _refuse_damage(self) -> None:
+        dtype, pixels, centers = (
+            self.facts["dtype"],
+            self.facts["pixels"],
+            self.facts.get("wavelengths") or [],
+        )
+        extremes = [self.facts.get(name) for name in ("minimum", "maximum")]
+        whole = dtype in [*ELEMENT_TYPES] and type(pixels) is int and isinstance(centers, (list, tuple))
+        told = [pixels, *centers, *(value for value in extremes if value is not None)] if whole else []
+        if not told or not all(map(is_number, told)):
+            raise DataError(f"{self.place} cannot be read: what is noted of the input beside it is damaged")
 
     def _arrays(self, bands: int) -> dict[str, NDArray[Any]]:
         from safetensors import SafetensorError

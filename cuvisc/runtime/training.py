@@ -23,7 +23,7 @@ from cuvisc.runtime.config import TrainingConfig
 from cuvisc.runtime.environment import without_secrets
 from cuvisc.runtime.epoch_state import STATE
 from cuvisc.runtime.epochs import epochs_of
-from cuvisc.runtime.faults import data_fault, option_fault, process_fault
+from cuvisc.runtime.faults import data_fault, memory_fault, option_fault, process_fault
 from cuvisc.runtime.lightning_trainer import make_trainer, quiet_lightning
 from cuvisc.runtime.lock import locked
 from cuvisc.runtime.progress import log
@@ -35,6 +35,8 @@ from cuvisc.runtime.weights import load_weights
 from cuvisc.schema.errors import DataError, SpecError
 
 __all__ = ["Run", "train"]
+
+_LESS = "; lower datamodule.batch_size, or train on tiles of the images (CubeFolder)"
 
 
 def train(
@@ -81,7 +83,9 @@ def train(
         try:
             return Running(session, folder, epochs, found).run()
         except BaseException as error:
-            fault = data_fault(error) or process_fault(error) or option_fault(error)
+            fault = (
+                memory_fault(error, _LESS) or data_fault(error) or process_fault(error) or option_fault(error)
+            )
             _record_end(folder, fault or error, session)
             leave_report(folder)
             if fault is not None:

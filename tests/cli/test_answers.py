@@ -50,6 +50,11 @@ def fail(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         (DataError("no such cube\nlook at x"), 3, "error: no such cube\nlook at x\n"),
         (VerificationError("3 flipped decisions"), 4, "error: 3 flipped decisions\n"),
         (DeviceError("no CUDA"), 5, "error: no CUDA\n"),
+        (
+            MemoryError("Unable to allocate 2.00 GiB for an array"),
+            5,
+            "error: the memory of this machine is full: 2.00 GiB more are wanted\n",
+        ),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (
             ZeroDivisionError("division by zero"),

@@ -25,7 +25,7 @@ from cuvisc.runtime.epoch_state import STATE
 from cuvisc.runtime.faults import data_fault
 from cuvisc.runtime.run_folder import CHECKPOINTS
 from cuvisc.runtime.training import train
-from cuvisc.schema.errors import DataError
+from cuvisc.schema.errors import DataError, DeviceError
 
 GRAPH = f"{ANOMALY}\ntraining: {{trainer: {{max_epochs: 4, accelerator: cpu}}}}\n"
 
@@ -95,6 +95,40 @@ def test_the_traceback_of_another_process_is_left_out(
     trace = f'Original Traceback (most recent call last):\n  File "a.py", line 1, in f\n{line}\n'
     found = data_fault(error(f"Caught {error.__name__} in DataLoader worker process 0.\n{trace}"))
     assert str(found) == message
+
+
+@pytest.mark.parametrize(
+    ("allocate", "message"),
+    [
+        (lambda: np.empty(2**60, np.uint8), "the memory of this machine is full: 1.00 EiB more are wanted"),
+        (
+            lambda: torch.empty(2**60, dtype=torch.uint8),
+            "the memory of this machine is full: 1152921504606846976 bytes more are wanted",
+        ),
+        (raises(MemoryError()), "the memory of this machine is full"),
+        (
+            raises(
+                torch.OutOfMemoryError(
+                    "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total of 8"
+                )
+            ),
+            "the memory of the GPU is full: 2.50 GiB more are wanted",
+        ),
+    ],
+)
+@pytest.mark.parametrize("place", ["samples", "optimizer"])
+def test_a_full_memory_is_an_error_of_the_device(
+    tmp_path: Path, allocate: Callable[[], Any], message: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Faulty(allocate) if place == "samples" else MemoryScene()
+    if place == "optimizer":
+        monkeypatch.setattr(torch.optim.Adam, "step", lambda *_, **__: allocate())
+    with pytest.raises(DeviceError) as caught:
+        train(typed(GRAPH), data, run_dir=tmp_path)
+    whole = f"{message}; lower datamodule.batch_size, or train on tiles of the images (CubeFolder)"
+    assert str(caught.value) == whole
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert (facts["status"], facts["error"]) == ("failed", {"type": "DeviceError", "message": whole})
 
 
 def test_what_was_raised_elsewhere_is_no_data_error() -> None:

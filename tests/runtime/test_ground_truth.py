@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from small_artifacts import write_artifact
 
 from cuvisc.runtime import CubeFiles
+from cuvisc.runtime.data.truth import Truth, read_truth
 from cuvisc.runtime.evaluation import Evaluator
 from cuvisc.runtime.findings import findings
 from cuvisc.runtime.inference import Predictor
@@ -147,3 +148,11 @@ def test_cubes_with_other_bands_are_not_mixed(folder: Path) -> None:
     assert str(caught.value) == (
         "b.npz and a.npz see other bands: band 5 is at 700 nm in one and at 650 nm in the other"
     )
+
+
+def test_a_mask_of_another_shape_is_not_read_to_say_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez("a.npz", cube=cube_of(), mask=np.zeros((700, 900), np.uint8))
+    monkeypatch.setattr("cuvisc.runtime.data.truth.read_array", lambda *_: pytest.fail("the mask was read"))
+    with pytest.raises(DataError) as caught:
+        read_truth(Truth.of(Path("a.npz"), "mask"), (7, 9))
+    assert str(caught.value) == "a.npz: `mask` has the shape (700, 900); (7, 9) goes with the cube"

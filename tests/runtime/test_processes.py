@@ -17,14 +17,17 @@ TESTS = Path(__file__).parents[1]
 PROGRAM = TESTS / "two_processes.py"
 
 
-def start(folder: Path, *arguments: object, **variables: object) -> subprocess.Popen[str]:
+def start(
+    folder: Path, *arguments: object, program: Path | None = None, **variables: object
+) -> subprocess.Popen[str]:
     environment = {
         **{name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "NODE_RANK")},
         "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]),
         "OMP_NUM_THREADS": "1",
         **{name: str(value) for name, value in variables.items()},
     }
-    command = [sys.executable, str(PROGRAM), str(folder / "result"), *map(str, arguments)]
+    run = [program] if program is not None else [PROGRAM, folder / "result"]
+    command = [sys.executable, *map(str, [*run, *arguments])]
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -74,3 +77,38 @@ def test_processes_started_from_outside_train_in_one_folder(
     assert (first["one"]["status"], first["one"]["seen"]) == ("finished", True)
     [folder] = (tmp_path / "runs" / "small").iterdir()
     assert first["one"]["folder"] == f"runs/small/{folder.name}"
+
+
+TOLD_TO_END = """
+import os, signal, sys
+from lightning.pytorch import Callback
+from fitted_graphs import typed
+from memory_data import ANOMALY, MemoryScene
+from cuvisc.cli.answers import run_script
+from cuvisc.runtime.config import TrainingConfig
+from cuvisc.runtime.training import train
+
+class End(Callback):
+    def on_before_backward(self, trainer, *_):
+        if trainer.current_epoch == 1 and trainer.global_rank == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+def main(arguments):
+    options = {"max_epochs": 3, "accelerator": "cpu", "devices": 2, "callbacks": [End()]}
+    train(typed(ANOMALY), MemoryScene(), TrainingConfig(trainer=options))
+
+run_script(main)
+"""
+
+
+@pytest.mark.parametrize(("told", "code", "status"), [(0, 130, "interrupted"), (1, 5, "failed")])
+def test_one_process_that_is_told_to_end_ends_all(tmp_path: Path, told: int, code: int, status: str) -> None:
+    (tmp_path / "program.py").write_text(TOLD_TO_END)
+    process = start(tmp_path, told, program=tmp_path / "program.py")
+    try:
+        said = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
+    assert (process.returncode, "interrupted" in said) == (code, True), said
+    [folder] = (tmp_path / "runs").glob("*/*")
+    assert json.loads((folder / "run.json").read_text())["status"] == status

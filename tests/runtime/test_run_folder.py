@@ -291,3 +291,53 @@ def test_weights_of_another_graph_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not safetensors")
     with pytest.raises(DataError):
         load_weights(build_module(graph), path)
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        ({"status": 3}, "run.json is damaged: `status` is of the wrong kind"),
+        ({"files": None}, "run.json is damaged: `files` is of the wrong kind"),
+        ({"input": None}, "run.json is damaged: `input` is of the wrong kind"),
+        ({"spec_sha256": []}, "run.json is damaged: `spec_sha256` is of the wrong kind"),
+        *[
+            (
+                {"input": {"dtype": "float32", "pixels": 64, **wrong}},
+                "sample.safetensors cannot be read: what is noted of the input beside it is damaged",
+            )
+            for wrong in (
+                {"dtype": None},
+                {"dtype": "x"},
+                {"pixels": "x"},
+                {"pixels": 10**400},
+                {"minimum": []},
+                {"wavelengths": ["x"]},
+                {"wavelengths": "x"},
+            )
+        ],
+    ],
+)
+def test_an_edited_run_json_is_answered(tmp_path: Path, change: dict[str, Any], fact: str) -> None:
+    run(tmp_path)
+    facts = read_run(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(facts | change))
+    with pytest.raises(DataError) as caught:
+        load_source(tmp_path)
+    assert str(caught.value) == f"{tmp_path}/{fact}"
+
+
+@pytest.mark.parametrize(
+    ("missing", "fact"),
+    [
+        ("status", " cannot be exported: the run is not finished: it is running, or was killed"),
+        ("spec_sha256", "/run.json is damaged: it has no `spec_sha256`"),
+    ],
+)
+def test_a_run_json_that_lacks_something_is_answered(tmp_path: Path, missing: str, fact: str) -> None:
+    run(tmp_path)
+    facts = read_run(tmp_path)
+    del facts[missing]
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(DataError) as caught:
+        load_source(tmp_path)
+    assert str(caught.value).partition(";")[0] == f"{tmp_path}{fact}"

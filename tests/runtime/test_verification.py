@@ -151,6 +151,27 @@ def test_a_manifest_with_a_wrong_value_names_the_key(small: SmallArtifact, key: 
     assert refusal(small) == f"{path} is damaged: `{key}` is missing or of the wrong kind"
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "fact"),
+    [
+        ("input", "wavelengths", ["400"], "`input.wavelengths` is not a number"),
+        ("input", "wavelengths", [10**400], "`input.wavelengths` is not a number"),
+        ("thresholds", "default", 10**400, "`thresholds.default` is not a number"),
+        ("thresholds", "default", True, "`thresholds.default` is not a number"),
+        ("", "thresholds", None, "`thresholds` is missing or of the wrong kind"),
+    ],
+)
+def test_a_manifest_without_its_numbers_names_the_key(
+    small: SmallArtifact, section: str, key: str, value: Any, fact: str
+) -> None:
+    def change(manifest: Any) -> None:
+        holder = manifest[section] if section else manifest
+        (holder[0] if isinstance(holder, list) else holder)[key] = value
+
+    small.rewrite(change)
+    assert refusal(small) == f"{small.folder / 'manifest.json'} is damaged: {fact}"
+
+
 @pytest.mark.parametrize("key", ["name", "type"])
 def test_an_output_without_name_or_type_names_the_key(small: SmallArtifact, key: str) -> None:
     small.rewrite(lambda manifest: manifest["outputs"][0].pop(key))

@@ -11,19 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.data.coco import Coco
-from cuvisc.runtime.data.opening import open_cube
 from cuvisc.runtime.data.tiles import Box
-from cuvisc.runtime.data.truth import Truth
+from cuvisc.runtime.data.truth import Truth, check_shape, one_plane
 from cuvisc.runtime.data.window import read_window
 from cuvisc.schema.errors import DataError
 
 STEM = "{stem}"
 COCO = ".json"
-_MOST_COLORS = 4
 
 
 @dataclass(frozen=True)
@@ -75,12 +72,7 @@ def check_size(truth: AnyTruth, size: tuple[int, int]) -> None:
     if isinstance(truth, CocoTruth):
         truth.coco.check_size(truth.image, *size)
         return
-    file = open_cube(truth.path, truth.key).file
-    shape = file.shape
-    file.close()
-    if shape[:2] != size or len(shape) > 3 or (len(shape) == 3 and shape[2] > _MOST_COLORS):
-        what = f"{truth.path}: `{truth.key}`" if truth.key else str(truth.path)
-        raise DataError(f"{what} has the shape {shape}; {size} goes with the cube")
+    check_shape(truth, size)
 
 
 def read_truth_window(truth: AnyTruth, size: tuple[int, int], box: Box) -> NDArray[Any]:
@@ -88,13 +80,7 @@ def read_truth_window(truth: AnyTruth, size: tuple[int, int], box: Box) -> NDArr
     check_size(truth, size)
     if isinstance(truth, CocoTruth):
         return truth.coco.labels(truth.image, *size, box)
-    values = read_window(truth.path, truth.key, box)
-    if values.ndim == 2:
-        return values
-    colors = values[..., : 3 if values.shape[2] > 2 else 1]
-    if colors.shape[2] > 1 and not (colors == colors[..., :1]).all():
-        raise DataError(f"{truth.path} is a picture in colours; ground truth is one number a pixel")
-    return np.ascontiguousarray(colors[..., 0])
+    return one_plane(read_window(truth.path, truth.key, box), 2, truth.path)
 
 
 def classes_of(truths: Mapping[str, AnyTruth]) -> Mapping[int, str]:

@@ -17,6 +17,7 @@ from cuvisc.runtime.data.nodata import stored_nodata, values_without_data
 from cuvisc.runtime.data.opening import all_readers, array_names, open_cube, read_array
 from cuvisc.schema.errors import DataError
 
+_MOST_COLORS = 4
 ENDINGS = {"mask": ("_mask",), "labels": ("_labels", "_label")}
 
 
@@ -74,16 +75,27 @@ def find_unjudged(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool
     return unknown | np.isnan(values) if values.dtype.kind == "f" else unknown
 
 
-def read_truth(truth: Truth, size: tuple[int, ...]) -> NDArray[Any]:
-    """Values of the size [H,W] of the cube; raises :class:`DataError` for any other shape."""
-    values = read_array(truth.path, truth.key)
-    if values.shape == (*size, 1):
-        values = values.reshape(size)
-    if values.ndim == 3 and values.shape[:2] == size and values.shape[2] <= 4:
-        colors = values[..., : 3 if values.shape[2] > 2 else 1]
-        if (colors == colors[..., :1]).all():  # a grey picture saved in colours
-            values = colors[..., 0]
-    if values.shape != tuple(size):
+def check_shape(truth: Truth, size: tuple[int, ...]) -> None:
+    """Raise :class:`DataError` unless the file says that it holds a number, or a color, for each pixel of the size."""
+    file = open_cube(truth.path, truth.key).file
+    shape = file.shape
+    file.close()
+    if shape != size and (shape[:-1] != size or shape[-1] > _MOST_COLORS):
         what = f"{truth.path}: `{truth.key}`" if truth.key else str(truth.path)
-        raise DataError(f"{what} has the shape {values.shape}; {tuple(size)} goes with the cube")
-    return values
+        raise DataError(f"{what} has the shape {shape}; {size} goes with the cube")
+
+
+def one_plane(values: NDArray[Any], pixel_axes: int, path: Path) -> NDArray[Any]:
+    """One number a pixel, also of a grey picture saved in colors; raises :class:`DataError` for any other picture."""
+    if values.ndim == pixel_axes:
+        return values
+    colors = values[..., : 3 if values.shape[-1] > 2 else 1]
+    if colors.shape[-1] > 1 and not (colors == colors[..., :1]).all():
+        raise DataError(f"{path} is a picture in colours; ground truth is one number a pixel")
+    return np.ascontiguousarray(colors[..., 0])
+
+
+def read_truth(truth: Truth, size: tuple[int, ...]) -> NDArray[Any]:
+    """Values of the size [H,W] of the cube; raises :class:`DataError` for any other shape, before they are read."""
+    check_shape(truth, size)
+    return one_plane(read_array(truth.path, truth.key), len(size), truth.path)

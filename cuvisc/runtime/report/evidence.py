@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cuvisc.runtime.atomic import write_bytes
+from cuvisc.runtime.json_values import finite
 from cuvisc.schema.errors import DataError
 
 FORMAT = 1
@@ -40,7 +40,7 @@ class Evidence:
 
     def write(self, path: Path) -> None:
         """Write the file whole; equal evidence makes equal bytes."""
-        text = json.dumps({"format": FORMAT, **_finite(self.facts)}, ensure_ascii=False, allow_nan=False)
+        text = json.dumps({"format": FORMAT, **finite(self.facts)}, ensure_ascii=False, allow_nan=False)
         arrays = {_FACTS: np.frombuffer(text.encode(), np.uint8), **self.arrays}
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -69,14 +69,3 @@ class Evidence:
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise DataError(f"{path} was not written by this version of cuvisc")
         return cls(facts, arrays)
-
-
-def _finite(value: Any) -> Any:
-    """Plain data for JSON: numbers that are not finite as null, NumPy's as Python's."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and value - value != 0 else value
