@@ -73,9 +73,9 @@ def _interrupt_when_told_to_end() -> None:
 
 def run_script(main: Callable[[list[str]], object]) -> None:
     """Run a script's `main` with the arguments of its command line, and leave as the verbs do."""
-    from cuvisc.cli.terminal import tolerate_narrow_encodings
+    from cuvisc.cli.terminal import prepare_streams
 
-    tolerate_narrow_encodings()
+    prepare_streams()
     arguments, debug = without_debug(sys.argv[1:])
     answer(lambda: main(arguments), debug)
 
