@@ -7,6 +7,8 @@ stays quick.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import sys
@@ -19,6 +21,7 @@ from cuvisc.schema.errors import CuviscError, SpecError
 
 T = TypeVar("T")
 INTERRUPTED = 130
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 _EXTRAS = dict.fromkeys(
@@ -39,8 +42,7 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
     except KeyboardInterrupt as error:
         _leave(error, "interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
-        # The reader went away: it has all it wanted, and Python must not fail again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_nothing_to_flush()  # the reader went away: it has all it wanted
         sys.exit(0)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
@@ -50,7 +52,22 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
     except Exception as error:
         if passes(error):
             raise
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _leave_nothing_to_flush()
+            _leave(
+                error,
+                f"error: {error.strerror}: not all could be written; make room and run it again",
+                3,
+                debug,
+            )
         _leave(error, _defect(error), 1, debug)
+
+
+def _leave_nothing_to_flush() -> None:
+    """Send what stdout holds and cannot write nowhere, or Python fails again when it flushes at exit."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt_when_told_to_end() -> None:

@@ -136,6 +136,22 @@ def test_a_reader_that_goes_away_ends_no_work(tmp_path: Path) -> None:
     assert (done.returncode, sorted(os.listdir(tmp_path))) == (0, ["0", "1", "2"])
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("args", [["nodes"], ["init", "rx", "-o", "-"]], ids=" ".join)
+def test_stdout_on_a_full_disk_is_an_error_of_the_data(args: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cuvisc", *args],
+            env=ENVIRONMENT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    message = "error: No space left on device: not all could be written; make room and run it again\n"
+    assert (done.returncode, done.stderr) == (3, message)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="this shell closes no streams")
 def test_closed_streams_are_no_error() -> None:
     shell = f"{sys.executable} -m cuvisc nodes RXGlobal >&- 2>&-"
