@@ -7,6 +7,8 @@ stays quick.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import sys
@@ -19,6 +21,7 @@ from cuvisc.schema.errors import CuviscError, SpecError
 
 T = TypeVar("T")
 INTERRUPTED = 130
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 _EXTRAS = dict.fromkeys(
@@ -39,8 +42,7 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
     except KeyboardInterrupt as error:
         _leave(error, "interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
-        # The reader went away: it has all it wanted, and Python must not fail again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_nothing_to_flush()  # the reader went away: it has all it wanted
         sys.exit(0)
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
@@ -50,12 +52,23 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
     except Exception as error:
         if passes(error):
             raise
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _leave_nothing_to_flush()
+            fact = f"error: {error.strerror}: not all could be written; make room and run it again"
+            _leave(error, fact, 3, debug)
         from cuvisc.runtime.faults import memory_fault
 
         fault = memory_fault(error)
         if fault is not None:
             _leave(error, show(fault), fault.exit_code, debug)
         _leave(error, _defect(error), 1, debug)
+
+
+def _leave_nothing_to_flush() -> None:
+    """Send what stdout holds and cannot write nowhere, or Python fails again when it flushes at exit."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt_when_told_to_end() -> None:
@@ -78,9 +91,9 @@ def _interrupt_when_told_to_end() -> None:
 
 def run_script(main: Callable[[list[str]], object]) -> None:
     """Run a script's `main` with the arguments of its command line, and leave as the verbs do."""
-    from cuvisc.cli.terminal import tolerate_narrow_encodings
+    from cuvisc.cli.terminal import prepare_streams
 
-    tolerate_narrow_encodings()
+    prepare_streams()
     arguments, debug = without_debug(sys.argv[1:])
     answer(lambda: main(arguments), debug)
 

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cuvisc.cli.answers import answer, without_debug
-from cuvisc.cli.terminal import tolerate_narrow_encodings
+from cuvisc.cli.terminal import prepare_streams
 
 if TYPE_CHECKING:
     import typer
@@ -24,7 +24,7 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    tolerate_narrow_encodings()
+    prepare_streams()
     arguments, debug = without_debug(sys.argv[1:])
     if arguments[:1] == ["validate"]:
         from cuvisc.cli.checking import check_specs, plain_arguments

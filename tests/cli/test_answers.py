@@ -116,6 +116,53 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
 
 
+def test_a_reader_that_goes_away_ends_no_work(tmp_path: Path) -> None:
+    """Every file is made, whatever is said of them; the exit code says so and is right."""
+    program = (
+        "import sys, pathlib, cuvisc.cli.answers as a\n"
+        "def work(_):\n"
+        "    for number in range(3):\n"
+        "        print('x' * 100_000, flush=True)\n"
+        "        print('y' * 100_000, file=sys.stderr, flush=True)\n"
+        "        pathlib.Path(str(number)).touch()\n"
+        "a.run_script(work)"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=ENVIRONMENT,
+        cwd=tmp_path,
+        stdout=writing,
+        stderr=writing,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, sorted(os.listdir(tmp_path))) == (0, ["0", "1", "2"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("args", [["nodes"], ["init", "rx", "-o", "-"]], ids=" ".join)
+def test_stdout_on_a_full_disk_is_an_error_of_the_data(args: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cuvisc", *args],
+            env=ENVIRONMENT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    message = "error: No space left on device: not all could be written; make room and run it again\n"
+    assert (done.returncode, done.stderr) == (3, message)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="this shell closes no streams")
+def test_closed_streams_are_no_error() -> None:
+    shell = f"{sys.executable} -m cuvisc nodes RXGlobal >&- 2>&-"
+    assert subprocess.run(["bash", "-c", shell], env=ENVIRONMENT, check=False).returncode == 0
+
+
 def test_streams_of_narrow_encoding_do_not_fail(tmp_path: Path) -> None:
     (tmp_path / "größe.yaml").write_text("nodes: {é: {type: RXGlobal}}\n")
     done = subprocess.run(
