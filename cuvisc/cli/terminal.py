@@ -32,7 +32,7 @@ def _prepared(stream: TextIO | None) -> TextIO:
     if type(raw) is not io.FileIO:
         return stream
     stream.flush()
-    outliving = _Outliving(stream.fileno(), "w", closefd=False)
+    outliving = _Outliving(stream)
     return io.TextIOWrapper(
         outliving if raw is stream.buffer else io.BufferedWriter(outliving),
         encoding=stream.encoding,
@@ -44,6 +44,10 @@ def _prepared(stream: TextIO | None) -> TextIO:
 
 class _Outliving(io.FileIO):
     """A stream whose reader may go away, as that of `| head -1` does: what is written after that goes nowhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream.fileno(), "w", closefd=False)
+        self._stream = stream  # it would close the descriptor when nobody held it
 
     def write(self, data: Buffer, /) -> int:
         try:
