@@ -30,23 +30,34 @@ OWN = "cuvisc"
 # What is under names of the graph, and never texts of the user.
 _NUMBERS = (OWN, "state_dict", "optimizer_states", "lr_schedulers", "loops")
 FORMAT = 1
+_KINDS = {
+    "run": str,
+    "epochs": int,
+    "max_epochs": int,
+    "channels": int,
+    "seconds": float,
+    "random": list,
+    "logged": dict,
+}
 
 
 def read_state(path: Path, run: str) -> dict[str, Any] | None:
     """The state that this run has written, None before it has; raises :class:`DataError` for anything else."""
     try:
         state = unpack(path.read_bytes())
-        own = state[OWN]
-        assert own["format"] == FORMAT
     except FileNotFoundError:
         return None
-    except (OSError, DamagedError, KeyError, TypeError, AssertionError) as error:
+    except (OSError, DamagedError) as error:
         fact = error.strerror if isinstance(error, OSError) else "it is damaged"
         raise DataError(f"{path} cannot be read: {fact}") from error
+    own = state.get(OWN) if isinstance(state, dict) else None
+    if not isinstance(own, dict) or not all(isinstance(own.get(name), kind) for name, kind in _KINDS.items()):
+        raise DataError(f"{path} cannot be read: it is damaged")
+    if own.get("format") != FORMAT:
+        raise DataError(f"{path} was not written by this version of cuvisc")
     if own["run"] != run:
         raise DataError(f"{path} was written by another run; a run resumes from its own checkpoint only")
-    assert isinstance(state, dict)
-    return state
+    return {**state}
 
 
 class RunCheckpoints(TorchCheckpointIO):

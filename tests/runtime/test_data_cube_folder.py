@@ -327,10 +327,10 @@ def test_training_images_of_different_sizes_need_tiles(folder: Path) -> None:
         np.save(f"{name}.npy", np.ones(shape))
     listed = {"val": "c.npy", "batch_size": 2}
     assert refusal(**listed) == (
-        "CubeFolder: b is 12x12 pixels, a 9x9; images of different sizes need `tile`, or `batch_size: 1`"
+        "CubeFolder: b is 12x12 pixels, a 9x9; give a `tile` of at most 9, or `batch_size: 1`"
     )
     assert refusal(**listed, tile=10) == (
-        "CubeFolder: b[0:10, 0:10] is 10x10 pixels, a 9x9; some are smaller than `tile`, or `batch_size: 1`"
+        "CubeFolder: b[0:10, 0:10] is 10x10 pixels, a 9x9; give a `tile` of at most 9, or `batch_size: 1`"
     )
     assert len(CubeFolder(**listed, tile=8).train_dataloader()) == 4
 

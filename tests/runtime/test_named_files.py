@@ -76,6 +76,11 @@ def test_ground_truth_is_looked_for_where_training_will(folder: Path) -> None:
     assert answers("type: CubeFolder, mask: 'masks/{stem}.png'") == []
     (folder / "a_m.png").touch()
     assert answers("type: CubeFolder, mask: '{stem}_m.png'") == []
+    text = "nodes: {rx: {type: RXGlobal}}\ndatamodule: {type: CubeFolder, mask: '{stem}_n.png'}\n"
+    spec, found = load_text(text, "s.yaml", environment={})
+    assert spec is not None
+    look_at_files(spec, None, load(), found)
+    assert [one.help for one in found] == ["did you mean `{stem}_m.png`?"]
     shared = ["W502 `datamodule.mask` names one file for several cubes"]
     assert answers("type: CubeFolder, mask: a_m.png") == shared
     assert answers("type: CubeFolder, mask: a_m.png, files: a.hdr") == []

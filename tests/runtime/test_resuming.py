@@ -19,8 +19,9 @@ from memory_data import ANOMALY, FROZEN, MemoryScene
 from cuvisc import TrainingConfig
 from cuvisc.compiler.graph import TypedGraph
 from cuvisc.runtime.components import make_config
-from cuvisc.runtime.epoch_state import STATE, RunCheckpoints
+from cuvisc.runtime.epoch_state import OWN, STATE, RunCheckpoints
 from cuvisc.runtime.lock import locked
+from cuvisc.runtime.plain_state import pack, unpack
 from cuvisc.runtime.run_folder import CHECKPOINTS, load_source
 from cuvisc.runtime.training import Run, train
 from cuvisc.schema.errors import DataError, SpecError
@@ -280,6 +281,25 @@ def test_the_state_of_another_run_and_a_damaged_one_are_refused(tmp_path: Path) 
     with pytest.raises(DataError) as caught:
         go_on(spec(3), tmp_path / "one")
     assert str(caught.value) == f"{state} cannot be read: it is damaged"
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        ({"run": None}, "cannot be read: it is damaged"),
+        ({"epochs": "3"}, "cannot be read: it is damaged"),
+        ({"logged": []}, "cannot be read: it is damaged"),
+        ({"format": 0}, "was not written by this version of cuvisc"),
+    ],
+)
+def test_an_edited_state_is_refused(tmp_path: Path, change: dict[str, Any], fact: str) -> None:
+    interrupted_at(spec(3), tmp_path, 1)
+    state = tmp_path / CHECKPOINTS / STATE
+    whole = unpack(state.read_bytes())
+    state.write_bytes(pack({**whole, OWN: {**whole[OWN], **change}}))
+    with pytest.raises(DataError) as caught:
+        go_on(spec(3), tmp_path)
+    assert str(caught.value) == f"{state} {fact}"
 
 
 def test_a_run_that_is_being_written_is_left_alone(tmp_path: Path) -> None:

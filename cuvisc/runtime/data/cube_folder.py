@@ -201,10 +201,8 @@ class CubeFolder(GraphDataModule):
         if self.batch_size == 1 or len(sizes) == 1:
             return
         (one, first), (other, second) = list(sizes.items())[:2]
-        remedy = (
-            "images of different sizes need `tile`" if self.tile is None else "some are smaller than `tile`"
-        )
+        smallest = min(side for size in sizes for side in size)
         raise DataError(
             f"CubeFolder: {second.name} is {other[0]}x{other[1]} pixels, {first.name} {one[0]}x{one[1]}; "
-            f"{remedy}, or `batch_size: 1`"
+            f"give a `tile` of at most {smallest}, or `batch_size: 1`"
         )

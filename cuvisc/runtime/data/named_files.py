@@ -82,11 +82,12 @@ class _Look:
             if not isinstance(text, str) or not cubes:
                 continue
             if not any(self.truth_of(cube, text) for cube in cubes):
+                similar = similar_file(self.folder / text.replace(_STEM, cubes[0].stem))
                 self.warn(
                     "W501",
                     (name,),
                     f"`datamodule.{name}` finds no file: no cube has `{self.spelled(name)}` beside it",
-                    similar_file(self.folder / text.replace(_STEM, cubes[0].stem)),
+                    similar.replace(cubes[0].stem, _STEM) if _STEM in text else similar,
                 )
             elif _STEM not in text and _are_several(cubes) and Path(text).suffix.lower() != _OF_ALL:
                 self.warn(
