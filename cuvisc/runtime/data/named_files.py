@@ -5,6 +5,7 @@ All of it is a warning, for the data may lie on another machine. Never torch; Nu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,15 @@ class _Look:
             if not isinstance(text, str) or not cubes:
                 continue
             if not any(self.truth_of(cube, text) for cube in cubes):
-                similar = similar_file(self.folder / text.replace(_STEM, cubes[0].stem))
+                stem = cubes[0].stem
+                similar = similar_file(self.folder / text.replace(_STEM, stem))
                 self.warn(
                     "W501",
                     (name,),
                     f"`datamodule.{name}` finds no file: no cube has `{self.spelled(name)}` beside it",
-                    similar.replace(cubes[0].stem, _STEM) if _STEM in text else similar,
+                    re.sub(rf"`{re.escape(stem)}(?![^\W_])", f"`{_STEM}", similar)
+                    if _STEM in text
+                    else similar,
                 )
             elif _STEM not in text and _are_several(cubes) and Path(text).suffix.lower() != _OF_ALL:
                 self.warn(
