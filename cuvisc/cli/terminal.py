@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
+from typing import TextIO
 
 
 def wants_color(stream: TextIO) -> bool:
@@ -28,32 +25,40 @@ def _prepared(stream: TextIO | None) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.reconfigure(errors="backslashreplace")
-    raw = getattr(stream.buffer, "raw", stream.buffer)
-    if type(raw) is not io.FileIO:
-        return stream
-    stream.flush()
-    outliving = _Outliving(stream)
-    return io.TextIOWrapper(
-        outliving if raw is stream.buffer else io.BufferedWriter(outliving),
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
+    return _Outliving(stream) if type(stream) is io.TextIOWrapper else stream
 
 
-class _Outliving(io.FileIO):
-    """A stream whose reader may go away, as that of `| head -1` does: what is written after that goes nowhere."""
+class _Outliving(io.TextIOWrapper):
+    """A stream whose reader may go away, as that of `| head -1` does: what is written after that goes nowhere.
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream.fileno(), "w", closefd=False)
-        self._stream = stream  # it would close the descriptor when nobody held it
+    Nothing below the text is in Python: an interrupt there would have a line written twice.
+    """
 
-    def write(self, data: Buffer, /) -> int:
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        stream.flush()
+        super().__init__(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+        self._stream = stream  # it would close the buffer when nobody held it
+
+    def write(self, text: str, /) -> int:
         try:
-            return super().write(data)
+            return super().write(text)
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            return super().write(data)
+            self._go_nowhere()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._go_nowhere()
+
+    def _go_nowhere(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
