@@ -16,9 +16,10 @@ import onnxruntime
 from benchmarks.fitting import gram
 from benchmarks.scenes import Cube
 from cuvisc.language.statistics import ExtremaAccumulator, MomentsAccumulator
+from cuvisc.runtime.data.source import CubeSource
+from cuvisc.runtime.inference import Predictor
 from cuvisc.runtime.sample import PixelSample
 
-_STRIP_VALUES = 2**19
 _TRIES = 3
 
 
@@ -66,7 +67,7 @@ def _profile(folder: Path, cube: Cube) -> dict[str, float]:
         str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
     )
     flat = cube.reshape(-1, cube.shape[-1])
-    step = _STRIP_VALUES // cube.shape[-1] // 16 * 16
+    step = Predictor(folder).strip_pixels(CubeSource.of(cube))
     for start in range(0, len(flat), step):
         session.run(None, {"cube": flat[start : start + step][None, None]})
     written = session.end_profiling()

@@ -1,7 +1,8 @@
 """Arrays that arrive in pieces, in any order, to one `.npz` file in constant memory. NumPy only.
 
 Members are stored, not compressed, so that the file can be mapped back into memory, and every value is written once:
-an image has its place in the file from its first block on. What the file says of itself is the archive's comment.
+an image has its place in the file from its first block on. The checksum grows with blocks that arrive in order; only
+what came out of order is read back for it. What the file says of itself is the archive's comment.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +29,19 @@ _OWNERS_ALONE = 0o600 << 16
 _NOTES = "cuvisc"
 
 
-class _Member(NamedTuple):
-    """Where a member's values begin in the file, how many bytes they take, and what stands before them."""
+@dataclass
+class _Member:
+    """Where a member's values begin in the file, how many bytes they take, and what stands before them.
+
+    `checksum` is that of what stands before them and of the first `summed` of the bytes.
+    """
 
     info: zipfile.ZipInfo
     heading: bytes
     start: int
     nbytes: int
+    checksum: int
+    summed: int = 0
 
 
 class NpzWriter:
@@ -51,7 +59,12 @@ class NpzWriter:
         """The values [rows,columns,K] of a block of an array of shape `whole`, an image of a cube [B,H,W,C]."""
         if name not in self._images:
             self._images[name] = self._place(name, values.dtype, whole)
-        put_block(self._file, self._images[name].start, block, values, cube)
+        member = self._images[name]
+        values = np.ascontiguousarray(values)
+        put_block(self._file, member.start, block, values, cube)
+        if _together(block, cube) and _bytes_before(block, values, cube) == member.summed:
+            member.checksum = zlib.crc32(values.data.cast("B"), member.checksum)
+            member.summed += values.nbytes
 
     def append(self, name: str, values: NDArray[Any]) -> None:
         """The next values, few, of an array that is no image, in C order."""
@@ -95,18 +108,17 @@ class NpzWriter:
         info.compress_size = info.file_size
         start = self._end + len(info.FileHeader(zip64=True)) + len(heading.getvalue())
         self._end = start + nbytes
-        return _Member(info, heading.getvalue(), start, nbytes)
+        return _Member(info, heading.getvalue(), start, nbytes, zlib.crc32(heading.getvalue()))
 
     def _seal(self, member: _Member) -> None:
         """Write what stands before the values of a member, with the checksum of it all."""
-        info, heading, start, nbytes = member
-        checksum = zlib.crc32(heading)
-        self._file.seek(start)
-        for done in range(0, nbytes, _CHUNK):
-            checksum = zlib.crc32(self._file.read(min(_CHUNK, nbytes - done)), checksum)
-        info.CRC = checksum
-        self._file.seek(info.header_offset)
-        self._file.write(info.FileHeader(zip64=True) + heading)
+        self._file.seek(member.start + member.summed)
+        for done in range(member.summed, member.nbytes, _CHUNK):
+            part = self._file.read(min(_CHUNK, member.nbytes - done))
+            member.checksum = zlib.crc32(part, member.checksum)
+        member.info.CRC = member.checksum
+        self._file.seek(member.info.header_offset)
+        self._file.write(member.info.FileHeader(zip64=True) + member.heading)
 
 
 def read_notes(path: Path) -> dict[str, str]:
@@ -125,13 +137,27 @@ def put_block(
 ) -> None:
     """Write the values [rows,columns,K] of a block where they belong in an array [B,H,W,K] that starts at `offset`."""
     values = np.ascontiguousarray(values)
-    _, height, width, _ = cube
-    pixel = values.dtype.itemsize * (values.shape[2] if values.ndim > 2 else 1)
-    first = (block.image * height + block.top) * width + block.left
-    if block.right - block.left == width:
-        file.seek(offset + first * pixel)
+    start = offset + _bytes_before(block, values, cube)
+    if _together(block, cube):
+        file.seek(start)
         file.write(values.data.cast("B"))
         return
+    line = cube[2] * _bytes_of_pixel(values)
     for row, part in enumerate(values):
-        file.seek(offset + (first + row * width) * pixel)
+        file.seek(start + row * line)
         file.write(part.data.cast("B"))
+
+
+def _together(block: Block, cube: tuple[int, ...]) -> bool:
+    """Whether the rows of a block follow one another in the cube."""
+    return block.right - block.left == cube[2]
+
+
+def _bytes_before(block: Block, values: NDArray[Any], cube: tuple[int, ...]) -> int:
+    """Where the first of the values of a block belongs in their array."""
+    pixels = (block.image * cube[1] + block.top) * cube[2] + block.left
+    return pixels * _bytes_of_pixel(values)
+
+
+def _bytes_of_pixel(values: NDArray[Any]) -> int:
+    return values.dtype.itemsize * math.prod(values.shape[2:])
