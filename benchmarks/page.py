@@ -22,9 +22,9 @@ Nothing here ran on a GPU: there was none. The CUDA provider is given the same g
 to the device; that binding changes no bit is tested on the CPU. `cuvisc bench ARTIFACT` measures it where there is one.
 """
 _FILES = """The command in a process of its own, a `.npy` file in, scores and decisions as `.npz` out: one thread for
-the arithmetic, one that reads ahead, one that writes behind. The system holds the file in memory; outputs are on the disk when the
-command ends. Time of the clock, less that of the command on 64 pixels; the last column is the same in CPU time, where
-what happens at the same time is added up.
+the arithmetic, one that reads ahead, one that writes behind. The system holds the file in memory; outputs are on the
+disk when the command ends. Time of the clock, less that of the command on 64 pixels; the last column is the same in CPU
+time, where what happens at the same time is added up.
 """
 _PEERS = """The best simple version is a shifted Gram pass in float32, and one affine map in strips, both in NumPy;
 plain torch computes step by step, as a first version would. **cuvis-ai was not run here**: the column about it is
