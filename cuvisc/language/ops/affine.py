@@ -58,8 +58,10 @@ class Affine(Op):
             lost = near.to(center.dtype) - center
             lost = lost.expand(matrix.shape[:1]) if matrix.ndim == 2 else lost
             offset = offset + _linear(lost, matrix.to(center.dtype))
-        result: Tensor = _linear(x - near, matrix.to(x.dtype)) + offset.to(x.dtype)
-        return result
+        gain, moved = matrix.to(x.dtype), x - near
+        # In place: memory that is new costs more than to multiply.
+        mapped = torch.matmul(moved, gain) if gain.ndim == 2 else moved.mul_(gain)
+        return mapped.add_(offset.to(x.dtype))
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values

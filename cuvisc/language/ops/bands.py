@@ -90,7 +90,9 @@ class GatherBands(Op):
 
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
         (x,) = values
-        return x.index_select(-1, torch.as_tensor(constants["indices"], dtype=torch.int64, device=x.device))
+        chosen = torch.as_tensor(constants["indices"], dtype=torch.int64, device=x.device)
+        # Pixel by pixel: index_select copies band by band, several times slower.
+        return torch.gather(x, -1, chosen.expand(*x.shape[:-1], -1))
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         return b.node("Gather", values[0], b.constant("indices", constants["indices"], "int64"), axis=-1)
