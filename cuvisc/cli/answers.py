@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
 from typing import NoReturn, TypeVar
@@ -117,9 +118,28 @@ def show(error: CuviscError) -> str:
 
 def _defect(error: Exception) -> str:
     fact = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    place = _foreign_place(error)
+    if place is not None:
+        return f"error: {place}: {fact}\nThis is not code of cuvisc; `--debug` shows the traceback."
     return (
         f"error: internal error: {fact}\nThis is a defect of cuvisc; `--debug` shows the traceback to report."
     )
+
+
+def _foreign_place(error: Exception) -> str | None:
+    """The module and line of a plug-in or script that raised, by itself or in what it called; None where cuvisc did."""
+    import traceback
+
+    from cuvisc.schema.plugins import find_plugins
+
+    foreign = {"__main__", *(plugin.package.partition(".")[0] for plugin in find_plugins())}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] == "cuvisc":
+            return None
+        if module.partition(".")[0] in foreign:
+            return f"{Path(frame.f_code.co_filename).name if module == '__main__' else module}, line {line}"
+    return None
 
 
 def _leave(error: BaseException, text: str, code: int, debug: bool) -> NoReturn:

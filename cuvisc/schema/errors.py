@@ -1,6 +1,7 @@
 """The errors a user can cause, each with the exit code of the command that meets it.
 
-Every other exception is a defect of cuvisc (exit code 1). Imports nothing of cuvisc at run time.
+Every other exception is a defect of cuvisc, or of a plug-in or script that uses it (exit code 1). Imports nothing of
+cuvisc at run time.
 """
 
 from __future__ import annotations

@@ -110,6 +110,24 @@ def test_usage_errors_are_exit_code_2(
         assert "Traceback" not in found.err
 
 
+def test_a_script_that_raises_is_not_called_a_defect_of_cuvisc(tmp_path: Path) -> None:
+    script = tmp_path / "sort.py"
+    script.write_text(
+        "from cuvisc.cli.answers import run_script\n"
+        "def main(arguments):\n"
+        "    return arguments[3]\n"
+        "run_script(main)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: sort.py, line 3: IndexError: list index out of range\n"
+        "This is not code of cuvisc; `--debug` shows the traceback.\n"
+    )
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     shell = f"{sys.executable} -m cuvisc schema | head -c 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], env=ENVIRONMENT, capture_output=True, text=True, check=False)

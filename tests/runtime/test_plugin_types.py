@@ -58,6 +58,26 @@ def test_train_and_export(
     assert predicted.code == 0, predicted.err
 
 
+def test_what_its_code_raises_is_not_called_a_defect_of_cuvisc(
+    installed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin_packages.install(installed)
+    losses = installed / "spectral_extras" / "losses.py"
+    text = losses.read_text().replace("parent_output.square().mean()", "parent_output.view(7)")
+    losses.write_text(text)
+    line = text[: text.index("view(7)")].count("\n") + 1
+    load.cache_clear()
+    cubes, masks = scene()
+    np.savez("scene.npz", cube=cubes[0], mask=masks[0])
+    Path("extras.yaml").write_text(SPEC)
+    found = run(capsys, monkeypatch, "train", "extras.yaml", "-q")
+    assert found.code == 1
+    assert found.err == (
+        f"error: spectral_extras.losses, line {line}: RuntimeError: shape '[7]' is invalid for input of size "
+        f"{np.prod(cubes.shape[1:3]) * 3}\nThis is not code of cuvisc; `--debug` shows the traceback.\n"
+    )
+
+
 def test_pip_installs_the_header_and_the_entry_point(installed: Path) -> None:
     pytest.importorskip("setuptools", reason="the package's build backend is not installed")
     command = [
