@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 from cli_runs import run
 from documented import ROOT, agree, shown_commands
-from flight_files import write_flight
 from format_files import read_envi
 
 TEXT = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
@@ -26,8 +26,9 @@ def put_own_files_in(spec: Path) -> None:
 def test_every_command_answers_what_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_flight(tmp_path)
     monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(ROOT / "examples" / "flight.py"), run_name="__main__")
+    assert capsys.readouterr().out == "flight/  new/\n"
     commands = shown_commands(TEXT)
     assert [command.words[1] for command in commands] == [
         "inspect",

@@ -1,4 +1,9 @@
-"""The flight of docs/tutorial.md: strips of a meadow in ENVI files, with green tarpaulins lying in the grass."""
+"""The flight of docs/tutorial.md: strips of a meadow in ENVI files, with green tarpaulins lying in the grass.
+
+    python examples/flight.py
+
+writes `flight/` with three strips and their masks and `new/` with two strips that nobody has looked at.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from format_files import write_envi
 from numpy.typing import NDArray
-
-from cuvisc.runtime.report.png import encode
+from PIL import Image
 
 SIZE, CENTERS = 80, np.arange(400.0, 1001.0, 10.0)
 TRAINING, VALIDATION, NEW = ("strip_1", "strip_2"), "strip_3", ("strip_4", "strip_5")
@@ -19,22 +22,38 @@ Array = NDArray[Any]
 
 
 def write_flight(folder: Path) -> None:
-    """`flight/` with three strips and their masks, `new/` with two strips that nobody has looked at."""
+    """The five strips, below a folder."""
     for number, name in enumerate((*TRAINING, VALIDATION, *NEW), start=1):
         cube, mask = strip(number)
         place = folder / ("new" if name in NEW else "flight")
         place.mkdir(exist_ok=True)
-        fields = {
-            "description": f"meadow, {name.replace('_', ' ')}, reflectance x 10000",
-            "wavelength units": "Nanometers",
-            "wavelength": [f"{center:.1f}" for center in CENTERS],
-            "reflectance scale factor": 10000,
-            "map info": ["UTM", 1, 1, 512000 + 100 * number, 5403000, 0.5, 0.5, 32, "North", "WGS-84"],
-        }
-        write_envi(place / f"{name}.hdr", cube, "bil", **fields)
+        write_envi(place / f"{name}.hdr", cube, name.replace("_", " "), 512000 + 100 * number)
         if name not in NEW:
-            palette = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
-            (place / f"{name}_mask.png").write_bytes(encode(mask, palette))
+            Image.fromarray(255 * mask).save(place / f"{name}_mask.png")
+
+
+def write_envi(header: Path, cube: Array, title: str, easting: int) -> None:
+    """A cube uint16 [H,W,C] as a header and its data, interleaved by line, as cameras write it."""
+    height, width, bands = cube.shape
+    cube.transpose(0, 2, 1).astype("<u2").tofile(header.with_suffix(".img"))
+    header.write_text(
+        f"""ENVI
+description = {{meadow, {title}, reflectance x 10000}}
+samples = {width}
+lines = {height}
+bands = {bands}
+header offset = 0
+file type = ENVI Standard
+data type = 12
+interleave = bil
+byte order = 0
+map info = {{UTM, 1, 1, {easting}, 5403000, 0.5, 0.5, 32, North, WGS-84}}
+reflectance scale factor = 10000
+wavelength units = Nanometers
+wavelength = {{{", ".join(f"{center:.1f}" for center in CENTERS)}}}
+""",
+        encoding="utf-8",
+    )
 
 
 def strip(seed: int) -> tuple[Array, Array]:
@@ -82,3 +101,8 @@ def _soil() -> Array:
 def _tarpaulin() -> Array:
     """Green as grass to the eye, without the red edge."""
     return 0.05 + 0.11 * _bump(545, 45) + 0.16 * _edge(800, 40)
+
+
+if __name__ == "__main__":
+    write_flight(Path())
+    print("flight/  new/")
