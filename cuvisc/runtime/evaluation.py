@@ -24,6 +24,7 @@ from cuvisc.runtime.judging import Judge
 from cuvisc.runtime.progress import log, timed
 from cuvisc.runtime.ranking import Ranking
 from cuvisc.runtime.spectral_contract import match_bands
+from cuvisc.runtime.value_range import ValueRange
 from cuvisc.schema.diagnostics import did_you_mean
 from cuvisc.schema.errors import DataError, SpecError
 
@@ -123,7 +124,9 @@ class Evaluator:
                     where = block.image, slice(block.top, block.bottom), slice(block.left, block.right)
                     collected.take(spectra, outputs, positive[where], unjudged[where])
                     progress(block.pixels / source.pixels)
-        warnings = (*opened.facts.warnings, *(text for text in (doubt, judged.doubt) if text))
+        manifest = self.predictor.manifest
+        unlike = collected.values.doubt(manifest.trained_range, source.name, manifest.name)
+        warnings = (*opened.facts.warnings, *(text for text in (doubt, judged.doubt, unlike) if text))
         return Measured(str(path), collected.measurement(self.threshold), warnings)
 
 
@@ -135,6 +138,7 @@ class _Collected:
         self._scores = evaluator.scores.name if evaluator.scores else None
         self._decisions = evaluator.decisions.name if evaluator.decisions else None
         self._nodata = stored_nodata(source.facts.nodata, source.dtype)
+        self.values = ValueRange(self._nodata)
         # Made at once: put together from blocks, scores would take twice the memory.
         sizes = (anomalies, source.pixels - anomalies) if self._scores else (0, 0)
         self._positives, self._negatives = (np.empty(size, np.float32) for size in sizes)
@@ -148,6 +152,7 @@ class _Collected:
         """One block: spectra [rows,columns,C], outputs [1,rows,columns,1] by name, the mask and its gaps."""
         scores = _one_band(self._scores, outputs[self._scores]) if self._scores else None
         broken = np.isnan(scores) if scores is not None else find_non_finite(spectra)
+        self.values.update(spectra)
         missing = find_missing(spectra, self._nodata)
         empty = missing.whole if missing is not None else np.zeros_like(broken)
         known = ~(broken | empty | unjudged)

@@ -121,6 +121,7 @@ def predict_file(
                 behind.put(seen.without_spectra(part))
                 progress(part.block.pixels)
         writer.save()
+    doubt = seen.values.doubt(predictor.manifest.trained_range, source.name, predictor.manifest.name)
     return Summary(
         input=source.name,
         output=str(output),
@@ -133,7 +134,7 @@ def predict_file(
         unscored_pixels=seen.unscored,
         decided_pixels=seen.decided,
         resampled=isinstance(source, Resampled),
-        warnings=_doubts(predictor, source, seen.values),
+        warnings=(doubt,) if doubt else (),
         seconds=time.perf_counter() - started,
         provider=predictor.provider,
         outputs=writer.shapes,
@@ -194,18 +195,6 @@ def _notes(
     if isinstance(source, Resampled):
         notes["resampling"] = f"linear to the {source.shape[3]} band centres of the model"
     return notes
-
-
-def _doubts(predictor: Predictor, source: CubeSource, values: ValueRange) -> tuple[str, ...]:
-    """A warning where the values are of another size than those of training."""
-    trained = predictor.manifest.trained_range
-    if trained is None or not values.far_from(trained):
-        return ()
-    words = (
-        f"{source.name} has values from {values}, `{predictor.manifest.name}` was trained on "
-        f"{trained[0]:.6g} to {trained[1]:.6g}: another unit or scale makes its scores meaningless"
-    )
-    return (words,)
 
 
 def _keep_input(output: Path, source: CubeSource, names: tuple[str, ...]) -> None:

@@ -46,5 +46,14 @@ class ValueRange:
         beyond = self.low < low - width or self.high > high + width
         return beyond or max(abs(self.low), abs(self.high)) < largest / _SMALL
 
+    def doubt(self, trained: tuple[float, float] | None, name: str, model: str) -> str | None:
+        """What to warn of where these values, of the cube of that name, are unlike those a model was trained on."""
+        if trained is None or not self.far_from(trained):
+            return None
+        return (
+            f"{name} has values from {self}, `{model}` was trained on {trained[0]:.6g} to {trained[1]:.6g}: "
+            "another unit or scale makes its scores meaningless"
+        )
+
     def __str__(self) -> str:
         return f"{self.low:.6g} to {self.high:.6g}"

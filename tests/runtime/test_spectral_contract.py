@@ -95,7 +95,7 @@ def test_values_of_another_scale_are_warned_of(
     small.rewrite(lambda manifest: manifest["input"].update(range=[0, 120]))
     cube = np.ones((6, 8, 5), "f4")
     cube[0, 0] = 100
-    np.savez("scene.npz", cube=cube * np.float32(factor))
+    np.savez("scene.npz", cube=cube * np.float32(factor), mask=np.eye(6, 8))
     options = ("-o", "out.npz", "--json", "--ignore-wavelengths")
     found = cuvisc("predict", "artifact", "scene.npz", *options)
     warning = (
@@ -104,6 +104,8 @@ def test_values_of_another_scale_are_warned_of(
     )
     assert found.err == (f"warning: {warning}\n" if words else "")
     assert json.loads(found.out)["warnings"] == ([warning] if words else [])
+    judged = cuvisc("evaluate", "artifact", "scene.npz", "--ignore-wavelengths")
+    assert (warning in judged.err) == bool(words)
 
 
 def test_resampling_is_linear_and_is_said_in_the_output(cuvisc: Cuvisc, small: SmallArtifact) -> None:
