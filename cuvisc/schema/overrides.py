@@ -73,7 +73,7 @@ def _parse(text: str, line: int, diagnostics: Diagnostics) -> Override | None:
         return None
     parsed = _parse_with_hydra(text)
     if isinstance(parsed, str):
-        help = "put the value in quotes" if "=" in text else "write key=value"
+        help = _with_quotes(text) if "=" in text else "write key=value"
         diagnostics.error("E020", f"not an override in Hydra's grammar: {parsed}", whole, help=help)
         return None
     if parsed.package is not None or not parsed.key_or_group:
@@ -107,6 +107,16 @@ def _parse_with_hydra(text: str) -> HydraOverride | str:
         return OverridesParser.create().parse_override(text)
     except (HydraException, ValueError, RecursionError) as error:
         return str(error).split("\n")[0] or "it cannot be read"
+
+
+def _with_quotes(text: str) -> str:
+    """What to do about a value that Hydra's grammar cannot read as it is."""
+    key, _, value = text.partition("=")
+    quoted = f'{key}="{value}"'
+    is_text = value.isprintable() and not set(value) & set("'\"\\[")
+    if not is_text or isinstance(_parse_with_hydra(quoted), str):
+        return "put the value in quotes"
+    return f"put the value in quotes, within those for the shell: '{quoted}'"
 
 
 def _apply(tree: Marked, override: Override, catalogue: Catalogue, diagnostics: Diagnostics) -> Marked:

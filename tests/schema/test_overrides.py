@@ -157,7 +157,14 @@ the overrides, which leaves this out
 """,
         ),
         (
-            ["training.seed=[1", "training.seed", "training.seed=1,2", "a@b=1", "nodes.rx.eps=nan"],
+            [
+                "training.seed=[1",
+                "training.seed",
+                "training.seed=1,2",
+                "a@b=1",
+                "nodes.rx.eps=nan",
+                "datamodule.mask={stem}.png",
+            ],
             """
 <override>:1:1: error[E020]: not an override in Hydra's grammar: no viable alternative at input '[1'
     1 | training.seed=[1
@@ -174,7 +181,10 @@ the overrides, which leaves this out
 <override>:5:14: error[E013]: `nan` is not a finite number
     5 | nodes.rx.eps=nan
       |              ^^^ write another number
-5 errors
+<override>:6:1: error[E020]: not an override in Hydra's grammar: no viable alternative at input '{stem}'
+    6 | datamodule.mask={stem}.png
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^ put the value in quotes, within those for the shell: 'datamodule.mask="{stem}.png"'
+6 errors
 """,
         ),
         (

@@ -133,9 +133,9 @@ def cubes_named(path: Path, besides: Sequence[str] = ()) -> list[Path]:
     return [path.with_name(name) for name in headers]
 
 
-def similar_file(path: Path) -> str:
+def similar_file(path: Path, otherwise: str = _RELATIVE) -> str:
     """Help for a file that is not there: one of nearly that name, else what paths are relative to."""
-    return did_you_mean(path.name, [entry.name for entry in entries_in(path.parent)]) or _RELATIVE
+    return did_you_mean(path.name, [entry.name for entry in entries_in(path.parent)]) or otherwise
 
 
 def entries_in(folder: Path) -> list[os.DirEntry[str]]:

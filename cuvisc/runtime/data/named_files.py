@@ -21,6 +21,7 @@ from cuvisc.schema.diagnostics import Diagnostics
 from cuvisc.schema.spec import Spec
 
 _STEM = "{stem}"
+_BESIDE = "it is looked for beside the cube, then in `data_dir`"
 _OF_ALL = ".json"
 _ONE_ARRAY = (*ENVI_DATA, ".hdr", ".npy", ".tif", ".tiff")
 
@@ -84,7 +85,7 @@ class _Look:
                 continue
             if not any(self.truth_of(cube, text) for cube in cubes):
                 stem = cubes[0].stem
-                similar = similar_file(self.folder / text.replace(_STEM, stem))
+                similar = similar_file(self.folder / text.replace(_STEM, stem), _BESIDE)
                 self.warn(
                     "W501",
                     (name,),
