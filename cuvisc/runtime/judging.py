@@ -123,5 +123,5 @@ def _missing(path: Path, mask: str) -> str:
     if not is_named:
         looked.append(f"beside it {', '.join(names_of_truth(path, MASK))}")
         looked.append(f"class labels as {'the array `labels` or ' if names else ''}{path.stem}_labels.png")
-    hint = did_you_mean(mask, names)
+    hint = did_you_mean(mask, names) or ("" if is_named else "--mask names another array or file")
     return f"{path} has no mask; looked for {'; '.join(looked)}{f'. {hint}' if hint else ''}"

@@ -144,7 +144,7 @@ class _Phase:
         excluded = reading.excluded
         if excluded:
             log.warning(
-                "%d of %d training pixels have a band that is not finite; statistics leave them out",
+                "%d of %d training pixels have no data or a band that is not finite; statistics leave them out",
                 excluded,
                 excluded + moments.count,
             )

@@ -36,7 +36,7 @@ def describe_type(definition: Json) -> str:
     facts = definition["x-cuvisc"]
     parts = [
         f"{facts['name']}  ({KIND_NAMES[facts['kind']]})",
-        definition.get("description", facts["summary"]),
+        definition.get("description", facts["summary"]).replace("``", "`"),
     ]
     parts += _table("parameters", [_parameter(name, definition) for name in facts["params"]])
     for title in ("inputs", "outputs", "state"):

@@ -43,7 +43,10 @@ def test_the_run_folder_is_the_last_line_of_stdout(
         "[INFO] Epoch 1/2",
         "[INFO] Epoch 2/2",
     ]
-    assert lines[-1].startswith("[INFO] Best validation loss: ")
+    assert lines[-2].startswith("[INFO] Best validation loss: ")
+    assert lines[-1] == (
+        "[INFO] Validation: 1 of 1 images are training images too, and its numbers better than on new data"
+    )
 
 
 @pytest.mark.parametrize(("rank", "times"), [("0", 1), ("1", 0)])

@@ -171,7 +171,7 @@ def test_phase_1_says_how_many_pixels_are_left_out_behind_the_input(
     with caplog.at_level("WARNING", logger="cuvisc"):
         train(typed(text), MemoryScene(cubes, masks), FIT, run_dir=tmp_path)
     assert [message for message in caplog.messages if "pixels" in message] == [
-        "4 of 720 training pixels have a band that is not finite; statistics leave them out",
+        "4 of 720 training pixels have no data or a band that is not finite; statistics leave them out",
         "6 of 720 pixels of `node.normalized` are marked as without data or not finite; statistics leave them out",
     ]
 

@@ -252,7 +252,7 @@ def test_pixels_that_are_not_finite_are_left_out_and_counted(caplog: pytest.LogC
     with caplog.at_level(logging.WARNING, "cuvisc"):
         module, done = fit(ANOMALY, [cubes])
     assert caplog.messages == [
-        "7 of 720 training pixels have a band that is not finite; statistics leave them out"
+        "7 of 720 training pixels have no data or a band that is not finite; statistics leave them out"
     ]
     without, _ = fit(ANOMALY, [clean[None, None]])
     assert_same_state(module, without, 1e-6)

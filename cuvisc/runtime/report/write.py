@@ -71,6 +71,13 @@ def _measure(
     )
     evidence.facts[RUN] = folder.facts.get(RUN)
     evidence.write(place)
+    overlap = evidence.facts.get("overlap")
+    if overlap and overlap["shared"]:
+        log.info(
+            "Validation: %d of %d images are training images too, and its numbers better than on new data",
+            overlap["shared"],
+            overlap["of"],
+        )
 
 
 def _limit(config: TrainingConfig | None) -> int | None:
