@@ -138,7 +138,7 @@ def _obstacle(provider: str) -> str:
         have = ", ".join(name for name in available if name != "AzureExecutionProvider")
         return (
             f"the installed onnxruntime {runtime.__version__} has no {provider} (it has {have}); "
-            "pip uninstall onnxruntime, then pip install 'cuvisc[gpu]'"
+            "with an NVIDIA GPU: pip uninstall onnxruntime, then pip install 'cuvisc[gpu]'"
         )
     runtime.set_default_logger_severity(_QUIET)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -175,7 +175,7 @@ def test_a_device_that_is_not_there_is_an_error_that_names_the_provider(
         Predictor(small.folder, device=device)
     assert str(caught.value) == (
         f"--device {device}: the installed onnxruntime {onnxruntime.__version__} has no {provider} "
-        "(it has CPUExecutionProvider); pip uninstall onnxruntime, then pip install 'cuvisc[gpu]'"
+        "(it has CPUExecutionProvider); with an NVIDIA GPU: pip uninstall onnxruntime, then pip install 'cuvisc[gpu]'"
     )
 
 

@@ -16,6 +16,7 @@ from cuvisc.runtime.data_check.survey import Image
 _OTHER_SCALE = 10.0
 _OTHER_LEVEL = 2.0
 _SMALLEST_GROUP = 3
+_ROUNDING_NM = 0.01
 
 
 def find_in_values(images: Sequence[Image], graph: TypedGraph) -> Iterator[Finding]:
@@ -177,7 +178,7 @@ def _wavelengths(images: Sequence[Image]) -> Iterator[Finding]:
     centers = np.array([image.file.wavelengths for image in saying if image.file is not None])
     shifts = np.abs(centers - centers[0]).max(axis=1)
     worst = int(shifts.argmax())
-    if shifts[worst] > 0:
+    if shifts[worst] > _ROUNDING_NM:
         yield Finding(
             "note",
             "wavelengths",
