@@ -182,7 +182,10 @@ class TrainerConfig(Section):
         choices=PRECISIONS,
     )
     log_every_n_steps: int = Param(
-        10, "optimizer steps between two logged training losses; never more than an epoch", ge=1
+        10,
+        "optimizer steps between two logged training losses, each a mean over the images of its epoch so far; never "
+        "more than an epoch",
+        ge=1,
     )
     gradient_clip_val: float | None = Param(
         None, "largest norm (or value) of the gradient; null: no limit", ge=0

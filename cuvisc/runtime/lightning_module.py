@@ -72,6 +72,8 @@ class CuvisLightningModule(LightningModule):
         self._reported_epoch = -1
         self._first_batch: tuple[dict[str, Any], Values] | None = None
         self._measured: list[tuple[int, Tensor]] = []
+        self._summed: dict[str, Tensor] = {}
+        self._images = 0
         self._stands_in = False
         self.trained = tuple(node.id for node in trained_nodes(compiled.graph))
         self._evaluate = Evaluation(compiled, self.trained)
@@ -153,6 +155,7 @@ class CuvisLightningModule(LightningModule):
         setattr(self.trainer, "log_every_n_steps", self._interval)  # noqa: B010 - Lightning does not declare it
 
     def on_train_epoch_start(self) -> None:
+        self._summed, self._images = {}, 0
         self._evaluate.frozen.memory.start_epoch()
         self._condense.memory.start_epoch()
         for node in self.compiled.graph.nodes:
@@ -280,8 +283,13 @@ class CuvisLightningModule(LightningModule):
         return dict(zip(losses, mean, strict=True))
 
     def _log_losses(self, losses: Mapping[str, Tensor], batch: dict[str, Any]) -> None:
-        named = {f"train/loss/{name}": loss.detach() for name, loss in losses.items()}
-        self.log_dict(named, on_step=True, on_epoch=False, batch_size=_size(batch))
+        """Log means over the images of the epoch so far: what one batch loses says little about the others."""
+        size = _size(batch)
+        self._images += size
+        for name, loss in losses.items():
+            self._summed[name] = self._summed.get(name, 0) + size * loss.detach()
+        named = {f"train/loss/{name}": total / self._images for name, total in self._summed.items()}
+        self.log_dict(named, on_step=True, on_epoch=False, batch_size=size)
 
     def _log_measured(self, stage: str) -> None:
         """Losses of a validation or test: means over the images that all processes have measured."""

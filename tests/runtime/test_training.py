@@ -80,6 +80,18 @@ def test_the_total_is_the_sum_of_the_losses_and_falls(tmp_path: Path) -> None:
     assert totals[-1] < 0.7 * totals[0]
 
 
+def test_training_losses_are_means_over_the_images_of_the_epoch(tmp_path: Path) -> None:
+    # A rate too small to move anything, and batches of 2, 2 and 1 images.
+    done = run(tmp_path, given=config(2, lr=1e-12))
+    cubes, mask = scene()
+    with torch.no_grad():
+        logits = done.module(torch.from_numpy(cubes))["head.logits"].double().numpy().reshape(mask.shape)
+    losses = np.logaddexp(0, -logits) * 5 * (mask > 0) + np.logaddexp(0, logits) * (mask == 0)
+    found = [line for line in logged(tmp_path) if line["name"] == "train/loss/bce"]
+    assert [line["step"] for line in found] == [2, 5]
+    np.testing.assert_allclose([line["value"] for line in found], losses.mean(), rtol=1e-4)
+
+
 def test_metrics_are_of_the_epoch_and_not_means_over_batches(tmp_path: Path) -> None:
     done = run(tmp_path, given=config(1))
     cubes, mask = scene()
