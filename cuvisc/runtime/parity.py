@@ -1,8 +1,8 @@
 """The proof of an export: real pixels in several image sizes, what the reference makes of them and what targets do.
 
 The reference is the program as the nodes spell it, before any fusion, evaluated in float64 on the cube as
-float32 holds it. Pixels that meet a threshold to the last digits prove nothing, since rounding decides for them, and
-are left out: whole numbers of 0 to 255, scaled to [0, 1], meet 0.4.
+float32 holds it. Pixels that meet a threshold to the last digits, or whose two best bands are equal to the last digits,
+prove nothing, since rounding decides for them, and are left out: whole numbers of 0 to 255, scaled to [0, 1], meet 0.4.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from cuvisc.compiler.backends.torch_program import ProgramModule
 from cuvisc.compiler.ir import Program
+from cuvisc.language.ops.bands import ArgExtremum
 from cuvisc.runtime.comparison import Tolerance, compare_outputs
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 Target: TypeAlias = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
 
 _MET = 1e-6
-"""What is no further from a threshold, relative to it, may lie on either side of it in float32."""
+"""What is no further from a threshold or another band, relative to it, may lie on either side of it in float32."""
 
 SIZES = ((1, 1, 1), (1, 7, 5), (2, 12, 16))
 
@@ -41,7 +42,7 @@ class ParityCase:
 def make_cases(program: Program, sample: NDArray[Any]) -> list[ParityCase]:
     """Cases of every size, filled from ``sample`` [N,C]; float cubes get one pixel that is not a number."""
     reference = ProgramModule(program, torch.float64).eval()
-    sample = _off_thresholds(program, sample)
+    sample = _without_ties(program, sample)
     cases = []
     for batch, rows, columns in SIZES:
         cube = np.resize(sample, (batch, rows, columns, sample.shape[-1]))
@@ -51,22 +52,42 @@ def make_cases(program: Program, sample: NDArray[Any]) -> list[ParityCase]:
     return cases
 
 
-def _off_thresholds(program: Program, sample: NDArray[Any]) -> NDArray[Any]:
-    """The pixels [n,C] that meet no threshold, as far as single pixels can be told and there are any."""
-    if not (program.pixelwise and program.settings):
+def _without_ties(program: Program, sample: NDArray[Any]) -> NDArray[Any]:
+    """The pixels [n,C] for which rounding decides nothing, as far as single pixels can be told and there are any."""
+    if not program.pixelwise:
         return sample
     cube = exact_cube(sample)[np.newaxis, np.newaxis]
-    below, above = (evaluate(_with_thresholds(program, factor), cube) for factor in (1 - _MET, 1 + _MET))
-    met = np.zeros(len(sample), bool)
-    for name, decisions in below.items():
-        if decisions.dtype == np.bool_:
-            met |= (decisions != above[name]).reshape(len(sample), -1).any(axis=1)
-    return sample if met.all() else sample[~met]
+    tied = _meets_threshold(program, cube) | _has_equal_bands(program, cube)
+    return sample if tied.all() else sample[~tied]
+
+
+def _meets_threshold(program: Program, cube: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which pixels of a cube [1,1,N,C] decide otherwise where thresholds are a little lower or higher."""
+    met = np.zeros(cube.shape[2], bool)
+    if program.settings:
+        below, above = (evaluate(_with_thresholds(program, factor), cube) for factor in (1 - _MET, 1 + _MET))
+        for name, decisions in below.items():
+            if decisions.dtype == np.bool_:
+                met |= (decisions != above[name]).reshape(len(met), -1).any(axis=1)
+    return met
 
 
 def _with_thresholds(program: Program, factor: float) -> torch.nn.Module:
     moved = tuple(replace(setting, default=factor * setting.default) for setting in program.settings)
     return ProgramModule(replace(program, settings=moved), torch.float64).eval()
+
+
+def _has_equal_bands(program: Program, cube: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which pixels of a cube [1,1,N,C] have a largest band that is hardly larger than the next, where that is asked."""
+    equal = np.zeros(cube.shape[2], bool)
+    asked = [(op.op, op.inputs[0]) for op in program.operations if isinstance(op.op, ArgExtremum)]
+    if asked:
+        read = ProgramModule(replace(program, outputs={name: name for _, name in asked}), torch.float64)
+        found = evaluate(read.eval(), cube)
+        for op, name in asked:
+            lead = op.lead(torch.from_numpy(found[name])).numpy().ravel()
+            equal |= lead <= _MET * np.nanmax(np.abs(found[name]), axis=-1, initial=0).ravel()
+    return equal
 
 
 def exact_cube(cube: NDArray[Any]) -> NDArray[np.float64]:

@@ -358,3 +358,23 @@ def test_whole_numbers_that_meet_a_threshold_are_no_obstacle(fifths: int, tmp_pa
     assert export(source, tmp_path / "artifact")["flipped_decisions"] == 0
     found = Predictor(tmp_path / "artifact").predict(cube)["d.decisions"]
     np.testing.assert_array_equal(found, 5 * cube.astype(int) >= fifths * 255)
+
+
+@pytest.mark.parametrize("smallest", [False, True])
+def test_bands_that_are_equal_once_scaled_are_no_obstacle(smallest: bool, tmp_path: Path) -> None:
+    """1/3 of one range and 1/3 of another are equal in the mathematics; which is larger is a matter of rounding."""
+    ranges = np.array([3, 30, 69, 99, 201, 255])
+    random = np.random.default_rng(0)
+    cube = (random.choice([0, 1 / 3, 2 / 3, 1], (1, 40, 40, 6)) * ranges).round().astype(np.uint8)
+    cube[0, 0] = random.integers(0, ranges + 1, (40, 6))
+    text = (
+        "nodes: {n: {type: MinMaxNormalizer, per_channel: true}, "
+        f"d: {{type: MultiClassDecider, class_count: 6, use_min: {str(smallest).lower()}}}}}"
+    )
+    source = Source(fitted(text, cube), "0" * 64, "uint8", cube.reshape(-1, 6), moments(cube))
+    assert export(source, tmp_path / "artifact")["flipped_decisions"] == 0
+    found = Predictor(tmp_path / "artifact").predict(cube)["d.classes"].astype(int)
+    # In whole numbers: the band that won is as good as the best.
+    scaled = cube.astype(int) * (np.lcm.reduce(ranges) // ranges)
+    best = scaled.min(axis=-1) if smallest else scaled.max(axis=-1)
+    np.testing.assert_array_equal(np.take_along_axis(scaled, found, axis=-1)[..., 0], best)

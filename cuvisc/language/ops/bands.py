@@ -68,9 +68,18 @@ class ArgExtremum(Op):
 
     def torch(self, *values: Tensor, **constants: Any) -> Tensor:
         (x,) = values
-        ranked = torch.where(torch.isnan(x), torch.full_like(x, self._loser), x)
         index = torch.argmax if self._operator == "ArgMax" else torch.argmin
-        return index(ranked, dim=-1, keepdim=True).to(torch.int32)
+        return index(self._ranked(x), dim=-1, keepdim=True).to(torch.int32)
+
+    def lead(self, x: Tensor) -> Tensor:
+        """How far the band that wins is ahead of the next, [..., C] to [...]; infinite for one band."""
+        if x.shape[-1] == 1:
+            return torch.full(x.shape[:-1], torch.inf, dtype=x.dtype)
+        best = torch.topk(self._ranked(x), 2, dim=-1, largest=self._operator == "ArgMax").values
+        return (best[..., 0] - best[..., 1]).abs()
+
+    def _ranked(self, x: Tensor) -> Tensor:
+        return torch.where(torch.isnan(x), torch.full_like(x, self._loser), x)
 
     def onnx(self, b: OnnxBuilder, *values: str, **constants: Any) -> str:
         (x,) = values
