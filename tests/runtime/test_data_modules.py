@@ -223,6 +223,9 @@ def test_images_of_different_sizes_go_one_at_a_time(folder: Path) -> None:
     )
 
 
+SEVERAL = "one image [H,W,C] a file is wanted, the shape of this one is"
+
+
 @pytest.mark.parametrize(
     ("made", "params", "fact"),
     [
@@ -235,7 +238,12 @@ def test_images_of_different_sizes_go_one_at_a_time(folder: Path) -> None:
         (
             {"b": {"shape": (2, 4, 6, 5)}},
             {"train": "b.npz"},
-            "b.npz: one image [H,W,C] a file is wanted, this one is (2, 4, 6, 5)",
+            f"b.npz: {SEVERAL} (2, 4, 6, 5); write each image to a file of its own",
+        ),
+        (
+            {"b": {"shape": (1, 4, 6, 5)}},
+            {"train": "b.npz"},
+            f"b.npz: {SEVERAL} (1, 4, 6, 5); leave out its first axis",
         ),
         ({}, {"train": []}, "CubeFiles: `train` lists no file"),
         ({}, {"train": "aa.npz"}, "CubeFiles: no file matches aa.npz in .; did you mean `a.npz`?"),

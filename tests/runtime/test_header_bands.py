@@ -111,7 +111,21 @@ def answer(train: str, folder: Path) -> str:
     spec, found = load_text(text, "s.yaml", environment={"SECRET": str(folder)})
     assert spec is not None
     bands = look_at_bands(spec, load(), found)
-    return f"{bands.value if bands else None}" + "".join(f"; {one.code} {one.message}" for one in found)
+    return f"{bands.value if bands else None}" + "".join(
+        f"; {one.code} {one.message}{f' ({one.help})' if one.code == 'W501' and 'cannot' in one.message else ''}"
+        for one in found
+    )
+
+
+def test_why_a_file_cannot_be_read_is_said_unless_the_environment_named_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "a.npz", cube=CUBE[None])
+    fact = "None; W501 the first file of `datamodule.train` cannot be read as a cube"
+    why = f"one image [H,W,C] a file is wanted, the shape of this one is {(1, *CUBE.shape)}; leave out its first axis"
+    assert answer("a.npz", tmp_path) == f"{fact} ({tmp_path / 'a.npz'}: {why})"
+    assert answer("${oc.env:SECRET}/a.npz", Path(".")) == f"{fact} (`cuvisc inspect FILE` says why)"
 
 
 def test_what_is_not_there_is_a_warning_that_shows_no_secret(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from cuvisc.runtime.data.annotations import AnyTruth
 from cuvisc.runtime.data.band_axis import deviating
 from cuvisc.runtime.data.facts import Georeference
+from cuvisc.runtime.data.header_bands import check_image
 from cuvisc.runtime.data.nodata import stored_nodata
 from cuvisc.runtime.data.opening import INSIDE, array_names, holds_cube
 from cuvisc.runtime.data.source import CubeSource
@@ -44,10 +45,7 @@ class CubeFile:
     def describe(cls, path: Path, key: str | None, truth_keys: Mapping[str, str] = _TRUTH_KEYS) -> CubeFile:
         """Read the header of a file; raises :class:`DataError`."""
         with CubeSource.open(path, key) as source:
-            if len(source.array_shape) != 3:
-                raise DataError(
-                    f"{path}: one image [H,W,C] a file is wanted, this one is {source.array_shape}"
-                )
+            check_image(source.array_shape, path)
             found = {kind: find_truth(path, kind, name) for kind, name in truth_keys.items()}
             return cls(
                 path,

@@ -92,11 +92,21 @@ class _Look:
                 self.warn(f"{self.name} finds no file: {self.written()}", similar_file(Path(folder, pattern)))
                 return None
             return read(path, inside or (array if isinstance(array, str) else None))
-        except (DataError, OSError, ValueError):
+        except (DataError, OSError, ValueError) as error:
+            known = isinstance(error, DataError) and self._is_spelled_out()
             self.warn(
-                f"the first file of {self.name} cannot be read as a cube", "`cuvisc inspect FILE` says why"
+                f"the first file of {self.name} cannot be read as a cube",
+                str(error) if known else "`cuvisc inspect FILE` says why",
             )
             return None
+
+    def _is_spelled_out(self) -> bool:
+        """Whether the file is named as the spec spells it, and nothing of it comes from elsewhere."""
+        for name in (self.files, self.folder, self.array):
+            given = self.use.params.get(name)
+            if self.spelled(name) != (given[0] if isinstance(given, (list, tuple)) and given else given):
+                return False
+        return True
 
     def warn(self, fact: str, help: str, about: str = "") -> None:
         self.diagnostics.warning("W501", fact, self.use.param_span(about or self.files), help=help)

@@ -40,6 +40,16 @@ def bands_in_header(path: Path, array: str | None = None) -> int:
     return _last_of(opened.facts.shape, path)
 
 
+def check_image(shape: tuple[int, ...], path: Path) -> None:
+    """Raise :class:`DataError` unless the shape is that of one image with bands."""
+    if len(shape) == 3 and shape[2] > 0:
+        return
+    several = len(shape) == 4 and shape[0] > 1
+    remedy = "; leave out its first axis" if len(shape) == 4 else ""
+    remedy = "; write each image to a file of its own" if several else remedy
+    raise DataError(f"{path}: one image [H,W,C] a file is wanted, the shape of this one is {shape}{remedy}")
+
+
 def spectrum_in_header(path: Path, array: str | None = None) -> Spectrum:
     """What the file says of its bands; raises :class:`DataError`."""
     suffix = path.suffix.lower()
@@ -88,6 +98,5 @@ def _numpy_archive(path: Path, array: str) -> int:
 
 
 def _last_of(shape: tuple[int, ...], path: Path) -> int:
-    if len(shape) != 3 or shape[2] < 1:
-        raise DataError(f"{path}: one image [H,W,C] a file is wanted, this one is {shape}")
+    check_image(shape, path)
     return shape[2]
