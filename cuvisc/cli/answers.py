@@ -18,10 +18,10 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import NoReturn, TypeVar
 
+from cuvisc.cli.app import INTERRUPTED
 from cuvisc.schema.errors import CuviscError, SpecError
 
 T = TypeVar("T")
-INTERRUPTED = 130
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -38,31 +38,43 @@ def answer(verb: Callable[[], T], debug: bool, passes: Callable[[Exception], boo
         result = verb()
         sys.stdout.flush()
         return result
-    except CuviscError as error:
-        _leave(error, show(error), error.exit_code, debug)
     except KeyboardInterrupt as error:
         _leave(error, "interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
         _leave_nothing_to_flush()  # the reader went away: it has all it wanted
         sys.exit(0)
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            _leave(error, _defect(error), 1, debug)
-        _leave(error, f"error: this needs {error.name}: pip install 'cuvisc[{extra}]'", 2, debug)
     except Exception as error:
         if passes(error):
             raise
-        if isinstance(error, OSError) and error.errno in _FULL:
-            _leave_nothing_to_flush()
-            fact = f"error: {error.strerror}: not all could be written; make room and run it again"
-            _leave(error, fact, 3, debug)
-        from cuvisc.runtime.faults import memory_fault
+        _leave(error, *_words_and_code(error), debug)
 
-        fault = memory_fault(error)
-        if fault is not None:
-            _leave(error, show(fault), fault.exit_code, debug)
-        _leave(error, _defect(error), 1, debug)
+
+def _words_and_code(error: Exception) -> tuple[str, int]:
+    if _follows_an_interrupt(error):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, CuviscError):
+        return show(error), error.exit_code
+    if isinstance(error, ModuleNotFoundError):
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is not None:
+            return f"error: this needs {error.name}: pip install 'cuvisc[{extra}]'", 2
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _leave_nothing_to_flush()
+        return f"error: {error.strerror}: not all could be written; make room and run it again", 3
+    from cuvisc.runtime.faults import memory_fault
+
+    fault = memory_fault(error)
+    return (_defect(error), 1) if fault is None else (show(fault), fault.exit_code)
+
+
+def _follows_an_interrupt(error: BaseException) -> bool:
+    """Whether an interrupt led to it: one that comes while a compiled package is loaded ends as an ImportError."""
+    led: BaseException | None = error
+    while led is not None:
+        if isinstance(led, KeyboardInterrupt):
+            return True
+        led = led.__cause__ or (None if led.__suppress_context__ else led.__context__)
+    return False
 
 
 def _leave_nothing_to_flush() -> None:

@@ -1,6 +1,7 @@
 """The entry of the command `cuvisc`: a plain `validate` is answered at once, everything else by the whole command line.
 
 Building the whole command line takes twice as long as checking a spec; editors and hooks check on every change.
+Everything is imported where Ctrl-C is answered for.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from cuvisc.cli.answers import answer, without_debug
-from cuvisc.cli.terminal import prepare_streams
-
 if TYPE_CHECKING:
     import typer
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C, or being told to end, has ended."""
 
 #: Objects made before garbage is looked for. Importing torch and Lightning makes a million that stay.
 _OBJECTS_BEFORE_COLLECTING = 20_000
@@ -38,6 +39,17 @@ def _collect_less() -> None:
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    from cuvisc.cli.answers import answer, without_debug
+    from cuvisc.cli.terminal import prepare_streams
+
     _collect_less()
     prepare_streams()
     arguments, debug = without_debug(sys.argv[1:])

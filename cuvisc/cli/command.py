@@ -20,6 +20,11 @@ from cuvisc.cli.answers import answer, without_debug
 class AnsweringGroup(TyperGroup):
     """The group of all verbs: runs one, and answers for whatever goes wrong in it."""
 
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
+        make = super().make_context
+        debug = without_debug(args)[1]
+        return answer(lambda: make(info_name, args, *rest, **extra), debug, _is_of_the_command_line)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         rest, ctx.meta["debug"] = without_debug(args)
         return super().parse_args(ctx, rest)

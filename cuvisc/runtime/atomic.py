@@ -5,14 +5,33 @@ Never torch, lightning or onnx.
 
 from __future__ import annotations
 
+import atexit
 import os
+import secrets
 import shutil
-import tempfile
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cuvisc.schema.errors import DataError, SpecError
+
+_unfinished: set[Path] = set()
+"""Temporary files and folders of this process that have not become what they are for, each from before it is made."""
+
+
+@atexit.register
+def _remove_unfinished() -> None:
+    """Remove what an interrupt at the wrong moment has left: a file that is made but not known, or still written to.
+
+    Threads have ended by then.
+    """
+    for made in list(_unfinished):
+        _remove(made)
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_unfinished.clear)
 
 
 def refuse_existing(path: Path, force: bool) -> None:
@@ -40,8 +59,9 @@ def atomic_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         except OSError as error:
             raise _cannot_write(path, error) from error
         _sync(path.parent)
+        _unfinished.discard(temporary)
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 @contextmanager
@@ -71,10 +91,11 @@ def atomic_folder(path: Path, *, mark: str, force: bool = False) -> Iterator[Pat
         except OSError as error:
             raise _cannot_write(path, error) from error
         _sync(path.parent)
+        _unfinished.discard(temporary)
     finally:
         if replaced.exists() and not path.exists():
             os.rename(replaced, path)
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
         if replaced.is_symlink():
             replaced.unlink()
         shutil.rmtree(replaced, ignore_errors=True)
@@ -93,20 +114,26 @@ def write_text(path: Path, content: str, *, force: bool = True) -> None:
 
 def _beside(path: Path, *, folder: bool) -> Path:
     """A fresh hidden file or folder on the file system of `path`, with the permissions a plain one would have."""
+    made = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    _unfinished.add(made)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        umask = os.umask(0)
-        os.umask(umask)
         if folder:
-            made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-            made.chmod(0o777 & ~umask)
-            return made
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(descriptor)
-        os.chmod(name, 0o666 & ~umask)
-        return Path(name)
+            made.mkdir()
+        else:
+            made.touch(exist_ok=False)
+        return made
     except OSError as error:
+        _unfinished.discard(made)
         raise _cannot_write(path, error) from error
+
+
+def _remove(made: Path) -> None:
+    """Remove what is left of a temporary file or folder."""
+    if made.is_dir():
+        shutil.rmtree(made, ignore_errors=True)
+    else:
+        made.unlink(missing_ok=True)
 
 
 def _cannot_write(path: Path, error: OSError) -> DataError:

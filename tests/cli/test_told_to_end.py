@@ -48,3 +48,46 @@ def test_a_prediction_that_is_told_to_end_leaves_nothing(tmp_path: Path, name: s
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "interrupted\n")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+_IMPORTING = """
+import sys
+
+module, kind = sys.argv[1:3]
+del sys.argv[1:3]
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            if kind == "plain":
+                raise KeyboardInterrupt
+            # As of a compiled package, whose loading an interrupt ended.
+            raise ImportError("initialization failed") from KeyboardInterrupt()
+
+sys.meta_path.insert(0, Interrupted())
+from cuvisc.cli.app import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "kind"),
+    [
+        ("cuvisc.cli.answers", "plain"),
+        ("typer", "plain"),
+        ("pydantic", "plain"),
+        ("cuvisc.cli.predict", "plain"),
+        ("numpy", "plain"),
+        ("onnxruntime", "plain"),
+        ("onnxruntime", "compiled"),
+    ],
+)
+def test_an_interrupt_while_something_is_imported(tmp_path: Path, module: str, kind: str) -> None:
+    write_artifact(tmp_path / "artifact")
+    np.save(tmp_path / "cube.npy", np.zeros((2, 2, 5), np.uint16))
+    words = [module, kind, "predict", "artifact", "cube.npy", "-o", "out.npz"]
+    ran = subprocess.run(
+        [sys.executable, "-c", _IMPORTING, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "interrupted\n")
+    assert not (tmp_path / "out.npz").exists()

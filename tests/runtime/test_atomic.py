@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,53 @@ def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Pat
     assert (tmp_path / "link/mark").read_text() == "new"
     assert (target / "mark").read_text() == "old"
     assert {path.name for path in tmp_path.iterdir()} == {"link", "target"}
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from cuvisc.runtime.atomic import atomic_file, atomic_folder
+
+kind, right = sys.argv[1], getattr(Path, sys.argv[2])
+
+def interrupted(self, *given, **options):
+    right(self, *given, **options)
+    if self.name.startswith(".target."):
+        raise KeyboardInterrupt
+
+setattr(Path, sys.argv[2], interrupted)
+with atomic_file(Path("target")) if kind == "file" else atomic_folder(Path("target"), mark="mark"):
+    pass
+"""
+_WRITTEN_LATE = """
+import sys
+from pathlib import Path
+from threading import Thread, main_thread
+from cuvisc.runtime.atomic import atomic_file
+
+def write():
+    main_thread().join()
+    temporary.write_text("half")
+
+with atomic_file(Path("target")) as temporary:
+    Thread(target=write).start()
+    raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "kind", "made_by"),
+    [(_CHILD, "file", "touch"), (_CHILD, "folder", "mkdir"), (_WRITTEN_LATE, "", "")],
+)
+def test_an_interrupt_at_the_wrong_moment_leaves_nothing(
+    program: str, kind: str, made_by: str, tmp_path: Path
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", program, kind, made_by],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert list(tmp_path.iterdir()) == []
