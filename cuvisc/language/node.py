@@ -128,12 +128,12 @@ class Node(Declared, nn.Module):
         self.fitted = True
 
     def prepare_for_train(self) -> None:
-        """Turn trainable state into float32 parameters; frozen state stays as it was fitted."""
+        """Turn trainable state into parameters of its own type; all state keeps the values that were fitted."""
         if not self.is_trainable:
             return
         for name, state in self.declaration.state.items():
             if state.trainable and not isinstance(getattr(self, name), nn.Parameter):
-                value = getattr(self, name).detach().clone().to(torch.float32)
+                value = getattr(self, name).detach().clone()
                 delattr(self, name)
                 self.register_parameter(name, nn.Parameter(value))
 

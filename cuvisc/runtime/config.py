@@ -259,7 +259,8 @@ class TrainingConfig(Section):
         "auto",
         "keep what frozen nodes make of every image; memory: all of it; auto: in a quarter of free memory, on a CPU, "
         "where they do more than a gain a band. Results are the same, up to rounding where losses follow from mean and "
-        "covariance: a few pixels that have those of an image are kept then",
+        "covariance: a few pixels that have those of an image are kept then. Adam makes steps of rounding where "
+        "training starts at an optimum",
         choices=("auto", "off", "memory"),
     )
     fit_fraction: float = Param(

@@ -23,13 +23,16 @@ def upstream_of(graph: TypedGraph, values: Collection[ValueRef]) -> frozenset[st
     return frozenset(found - {INPUT_NODE})
 
 
-def prepare(module: CompiledGraph, trained: Sequence[str]) -> list[torch.nn.Parameter]:
-    """Make parameters of what phase 2 moves, and nothing else; return them."""
+def prepare(
+    module: CompiledGraph, trained: Sequence[str], dtype: torch.dtype | None = None
+) -> list[torch.nn.Parameter]:
+    """Make parameters of what phase 2 moves, and nothing else; return them. `dtype`: of all, in place of their own."""
     module.prepare_for_train()
     parameters = []
     for node in module.graph.nodes:
         for parameter in module.node(node.id).parameters():
             parameter.requires_grad_(node.id in trained)
+            parameter.data = parameter.data.to(dtype)
             if node.id in trained:
                 parameters.append(parameter)
     return parameters

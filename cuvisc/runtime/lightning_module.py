@@ -85,7 +85,9 @@ class CuvisLightningModule(LightningModule):
         if self._fit_first is not None:
             self._fit_first()
             self._fit_first = None
-            prepare(self.compiled, self.trained)
+            # These lay all parameters end to end.
+            divided = self.config.trainer.strategy.startswith(("fsdp", "deepspeed"))
+            prepare(self.compiled, self.trained, torch.float32 if divided else None)
             # Phase 1 evaluates; Lightning leaves modules in the mode they are in.
             self.compiled.train()
 

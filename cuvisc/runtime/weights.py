@@ -38,7 +38,7 @@ def pack_weights(module: CompiledGraph, spec_sha256: str) -> bytes:
     }
     for typed in module.graph.nodes:
         for name, state in module.node(typed.id).declaration.state.items():
-            # What is trained is float32 for the time; in a file it has the type that was declared.
+            # Strategies that divide parameters train all in float32; in a file they have the type that was declared.
             held = f"{typed.id}.{name}"
             tensors[held] = tensors[held].to(getattr(torch, parse_type(state.type).dtype))
     facts = {"format": FORMAT, "channels": module.channels, "spec_sha256": spec_sha256}

@@ -193,7 +193,8 @@ def test_gradients(variant: Variant) -> None:
     }
     parameters = dict(instance.named_parameters())
     assert set(parameters) == trainable
-    assert all(value.dtype == torch.float32 for value in parameters.values())
+    declared = {name: state.type.partition("[")[0] for name, state in instance.declaration.state.items()}
+    assert all(value.dtype == getattr(torch, declared[name]) for name, value in parameters.items())
     cube = torch.from_numpy(variant.cube()).requires_grad_()
     if not trainable:
         return
@@ -212,7 +213,7 @@ def test_preparing_for_training_changes_nothing(variant: Variant) -> None:
     module.prepare_for_train()
     module.prepare_for_train()
     for name, value in outputs(module, cube).items():
-        assert_close(value, before[name])
+        np.testing.assert_array_equal(value, before[name])
 
 
 @every_variant
