@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -49,8 +52,7 @@ def _export(operation: Operation, opset: int) -> onnx.ModelProto:
     batch, rows, columns = (torch.export.Dim(name) for name in ("B", "H", "W"))
     shapes = tuple({0: batch, 1: rows, 2: columns} for _ in sample)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             program = torch.onnx.export(
                 wrapper, sample, dynamo=True, dynamic_shapes=(shapes,), opset_version=opset, verbose=False
             )
@@ -62,6 +64,20 @@ def _export(operation: Operation, opset: int) -> onnx.ModelProto:
         ) from error
     found = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return model if found == opset else version_converter.convert_version(model, opset)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says of packages that no node needs, and of its own age."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _reason(error: BaseException) -> str:
