@@ -17,8 +17,8 @@ Made by `make bench` from one run. Every contender computed the same scores, com
 then all took turns for several rounds. Times are CPU time on one thread, medians; `±` is half the distance of the
 quartiles. The machine was shared with other work, which CPU time does not hide where memory and cache are shared:
 ratios within a table hold better than numbers, and those with a large `±` not well. From one run to another, hours
-apart, RX over 8 × 128² pixels of 61 bands took 13.9 ms and then 23.6 ms, plain torch 35.3 ms and 95.7 ms, and one map in
-NumPy 18.8 ms and 18.5 ms.
+apart, RX over 8 × 128² pixels of 61 bands took 13.9 ms and then 23.6 ms, plain torch 35.3 ms and 95.7 ms, and one map
+in NumPy 18.8 ms and 18.5 ms.
 
 Nothing here ran on a GPU: there was none. The CUDA provider is given the same graph, TF32 off, inputs and outputs bound
 to the device; that binding changes no bit is tested on the CPU. `cuvisc bench ARTIFACT` measures it where there is one.
